@@ -1,0 +1,55 @@
+/*
+ * The few things about the CPU that the machine-independent folders may use. The hosted build has its own.
+ */
+#pragma once
+
+#include "lib/compiler.h"
+
+#define MAX_CPUS 64
+
+/* First member of the per-CPU block that GS points to (arch/x86_64/percpu.h). */
+static ALWAYS_INLINE unsigned int cpu_id(void)
+{
+	unsigned int id;
+
+	/* volatile: a thread may move between two reads; stable only with preemption off. */
+	__asm__ volatile("movl %%gs:0, %0" : "=r"(id));
+	return id;
+}
+
+static ALWAYS_INLINE void cpu_relax(void)
+{
+	__asm__ volatile("pause" ::: "memory");
+}
+
+/* Disables interrupts on this CPU; gives the state from before to restore. */
+static ALWAYS_INLINE unsigned long cpu_irq_save(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; popq %0; cli" : "=r"(flags)::"memory");
+	return flags;
+}
+
+static ALWAYS_INLINE void cpu_irq_restore(unsigned long flags)
+{
+	if (flags & 0x200)
+		__asm__ volatile("sti" ::: "memory");
+}
+
+static ALWAYS_INLINE bool cpu_irqs_enabled(void)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(flags)::"memory");
+	return flags & 0x200;
+}
+
+/* The cycle counter; its rate is known to kernel/time.h only. */
+static ALWAYS_INLINE uint64_t cpu_cycles(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}

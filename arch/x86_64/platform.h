@@ -1,0 +1,31 @@
+/*
+ * What init/main.c calls to bring the machine up, in this order.
+ */
+#pragma once
+
+#include "kernel/boot_info.h"
+#include "kernel/machine.h"
+
+/* GDT, TSS with interrupt stacks, IDT, the boot CPU's per-CPU block. Exceptions end in a panic from here on. */
+void cpu_early_init(void);
+/* Calibrates the cycle counter: time_ns() counts from @entry_cycles. */
+void clock_init(uint64_t entry_cycles, const struct machine *machine);
+/*
+ * The final page tables (see <arch/page.h>): direct map of every usable and ACPI range, the image with W^X, a guard
+ * page under the boot stack. @alloc gives physical pages (not cleared) until paging_use_allocator() is called.
+ */
+void paging_init(const struct boot_info *info, uint64_t (*alloc)(uint64_t bytes, uint64_t align));
+/* From now on page tables come from @alloc (a page's physical address, or 0) and may be made at run time. */
+void paging_use_allocator(uint64_t (*alloc)(void), void (*release)(uint64_t phys));
+/* Local APIC, IOAPICs, interrupt vectors; interrupts on at return. */
+void irq_init(const struct machine *machine);
+/* Starts all other CPUs and waits until they run; those that do not come are left out with one line. Scheduler runs. */
+void smp_init(const struct machine *machine);
+
+/* Leaves QEMU with (value << 1) | 1 through isa-debug-exit; halts if there is no such device. */
+void machine_exit(unsigned int value) NORETURN;
+#define EXIT_PASSED 16 /* status 33 */
+#define EXIT_FAILED 17 /* status 35 */
+#define EXIT_PANIC  18 /* status 37 */
+/* Resets the machine. */
+void machine_reset(void) NORETURN;

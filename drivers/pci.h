@@ -1,0 +1,49 @@
+/*
+ * PCI: enumeration behind ECAM or the ports, BARs (assigned here where the firmware left none), capabilities, interrupts.
+ */
+#pragma once
+
+#include "kernel/irq.h"
+#include "lib/list.h"
+
+#define PCI_NR_BARS 6
+
+struct pci_bar {
+	uint64_t address, bytes; /* physical; bytes 0: not there, or the upper half of the one before */
+	bool is_io, is_64, prefetchable;
+};
+
+struct pci_device {
+	struct list_node node; /* in the order of discovery */
+	uint16_t segment;
+	uint8_t bus, slot, function;
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint8_t revision, class_code, subclass, interface;
+	uint8_t pin;  /* 0: none, 1..4: INTA..INTD */
+	int32_t gsi;  /* the line behind the pin; -1: not known, use polling */
+	struct pci_bar bars[PCI_NR_BARS];
+	void *driver_data;
+};
+
+/* Finds all devices, assigns and enables nothing but BARs that were left at 0. -ENODEV if there is no PCI. */
+int pci_init(void) MUST_CHECK;
+struct list_node *pci_devices(void);
+
+uint32_t pci_read(const struct pci_device *dev, uint16_t offset, unsigned int bytes);
+void pci_write(const struct pci_device *dev, uint16_t offset, unsigned int bytes, uint32_t value);
+
+/* Memory and I/O decoding, bus mastering. */
+void pci_enable(struct pci_device *dev);
+/* Offset of the next capability with this id behind @from (0: the first), or 0. Loops in the list are cut. */
+uint8_t pci_find_capability(const struct pci_device *dev, uint8_t id, uint8_t from);
+/* Maps [offset, offset + bytes) of a memory BAR; NULL with an error line if it is not within. */
+void *pci_map_bar(struct pci_device *dev, unsigned int bar, uint64_t offset, uint64_t bytes) MUST_CHECK;
+
+/* MSI-X: the number of vectors (0: none); enabling masks INTx. Vector @index to @handler. */
+unsigned int pci_msix_count(const struct pci_device *dev);
+int pci_msix_enable(struct pci_device *dev) MUST_CHECK;
+int pci_msix_request(struct pci_device *dev, unsigned int index, irq_handler handler, void *context) MUST_CHECK;
+void pci_msix_disable(struct pci_device *dev);
+
+/* /proc/bus/pci/devices in Linux's format. */
+int pci_files_init(void) MUST_CHECK;

@@ -1,0 +1,16 @@
+/*
+ * CPUs: how many, which one, and calling another.
+ */
+#pragma once
+
+#include <arch/cpu.h> /* MAX_CPUS, cpu_id(), cpu_relax(), interrupt state */
+
+/* CPUs that run; indices 0..cpu_count()-1 without gaps. Fixed once boot is over. */
+unsigned int cpu_count(void);
+/* The NUMA node of a CPU. */
+unsigned int cpu_node(unsigned int cpu);
+
+/* Runs @function on @cpu in interrupt context and waits until it has. Interrupts must be on. */
+void cpu_call(unsigned int cpu, void (*function)(void *argument), void *argument);
+/* On all CPUs, this one too. */
+void cpu_call_all(void (*function)(void *argument), void *argument);

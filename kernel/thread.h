@@ -1,0 +1,49 @@
+/*
+ * Kernel threads: preemptive, on all CPUs; in the hosted build POSIX threads behind the same calls.
+ *
+ * A thread runs until its function returns, and lives until it is joined. Stacks are guarded. Threads never run in
+ * interrupt context; `preempt_disable` nests and pins the caller to its CPU.
+ */
+#pragma once
+
+#include "lib/compiler.h"
+#include "lib/format.h"
+
+#define THREAD_NAME_SIZE 16
+#define THREAD_ANY_CPU   (-1)
+
+/* What higher layers hang on a thread; each slot has one owner, named here. NULL at birth, see thread_on_spawn(). */
+enum thread_slot { THREAD_SLOT_CGROUP, THREAD_SLOT_MM, THREAD_SLOT_ALLOC_FLAGS, THREAD_SLOT_TEST, THREAD_SLOTS };
+
+struct thread;
+
+/* @run starts at once, on @cpu only or on any. A thread or ERR_PTR(-ENOMEM). The caller must join it. May sleep. */
+struct thread *thread_spawn_on(int cpu, const char *name, int (*run)(void *argument), void *argument) MUST_CHECK;
+static inline struct thread *thread_spawn(const char *name, int (*run)(void *), void *argument)
+{
+	return thread_spawn_on(THREAD_ANY_CPU, name, run, argument);
+}
+/* Waits for its end and frees it; returns what @run returned. May sleep. */
+int thread_join(struct thread *thread);
+/* Asks; the thread sees it in thread_should_stop(), and any sleep of it is cut short. thread_join still needed. */
+void thread_stop(struct thread *thread);
+bool thread_should_stop(void);
+
+struct thread *thread_current(void);
+const char *thread_name(const struct thread *thread);
+uint32_t thread_id(const struct thread *thread);
+void **thread_slot(struct thread *thread, enum thread_slot slot);
+/* Called for every new thread, in its parent, before it runs (inherit slots); and at its end, in the dying thread. */
+void thread_on_spawn(void (*hook)(struct thread *parent, struct thread *child));
+void thread_on_exit(void (*hook)(struct thread *dying));
+
+void thread_yield(void);
+void sleep_ns(uint64_t ns);
+
+void preempt_disable(void);
+void preempt_enable(void);
+bool preemptible(void);    /* may sleep here: no lock, no preempt_disable, no interrupt */
+bool in_interrupt(void);
+
+/* A line per thread: id, name, state, cpu, run time. */
+void thread_show_all(struct sink *out);

@@ -1,0 +1,57 @@
+/*
+ * Page structures: one per page frame, found by arithmetic, prepared a pageblock at a time when it is first split.
+ */
+#pragma once
+
+#include <arch/page.h>
+
+#include "lib/list.h"
+
+#define PAGEBLOCK_ORDER 9u /* 2 MiB */
+#define PAGEBLOCK_PAGES (1u << PAGEBLOCK_ORDER)
+#define MAX_ORDER       10u /* the largest block, inclusive: 4 MiB */
+#define NR_ORDERS       (MAX_ORDER + 1)
+
+enum migratetype {
+	MIGRATE_UNMOVABLE,
+	MIGRATE_MOVABLE,
+	MIGRATE_RECLAIMABLE,
+	MIGRATE_PCPTYPES, /* the number of types that have per-CPU lists */
+	MIGRATE_HIGHATOMIC = MIGRATE_PCPTYPES,
+	MIGRATE_CMA,
+	MIGRATE_ISOLATE,
+	MIGRATE_TYPES,
+};
+
+/* Every page that is not free has one: what accounts for it. */
+enum page_owner {
+	PAGE_OWNER_NONE,       /* free, or part of a larger block's tail */
+	PAGE_OWNER_RESERVED,   /* firmware, the kernel image, memory that mm never got */
+	PAGE_OWNER_KERNEL,     /* alloc_pages() without a better tag */
+	PAGE_OWNER_SLAB,
+	PAGE_OWNER_PAGE_TABLE,
+	PAGE_OWNER_STACK,
+	PAGE_OWNER_DRIVER,     /* rings and buffers */
+	PAGE_OWNER_BALLOON,    /* taken for the host */
+	PAGE_OWNER_PAGE_CACHE,
+	PAGE_OWNER_ANON,
+	PAGE_OWNER_DMABUF,
+	PAGE_OWNER_WORKLOAD,
+	PAGE_OWNER_TEST,
+	NR_PAGE_OWNERS,
+};
+
+struct page {
+	uint32_t flags;
+	uint8_t owner; /* enum page_owner */
+	uint8_t order; /* of the allocated block this page heads */
+	uint8_t node, zone;
+	uint32_t refcount;
+	uint32_t mapcount;
+	struct list_node lru; /* for the owner: LRU, balloon's list, a batch */
+	void *mapping;        /* for the owner */
+	uint64_t index;       /* for the owner */
+	uint64_t private;     /* for the owner */
+};
+
+_Static_assert(sizeof(struct page) <= 64, "a page structure is at most one cache line");
