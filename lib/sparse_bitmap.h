@@ -20,9 +20,10 @@ struct sparse_bitmap_memory {
 
 struct sparse_bitmap {
 	const struct sparse_bitmap_memory *memory;
-	struct sparse_bitmap_chunk **buckets; /* hash by chunk number */
-	size_t nr_buckets, nr_chunks;
-	uint64_t nr_bits;                     /* set bits */
+	struct sparse_bitmap_chunk **chunks; /* sorted by chunk number */
+	size_t nr_chunks, max_chunks;
+	size_t last_used; /* index: neighbours tend to follow one another */
+	uint64_t nr_bits; /* set bits */
 };
 
 void sparse_bitmap_init(struct sparse_bitmap *set, const struct sparse_bitmap_memory *memory);
