@@ -18,6 +18,9 @@ int irq_request(uint32_t gsi, enum irq_trigger trigger, irq_handler handler, voi
 /* On return the handler does not run any more. */
 void irq_release(uint32_t gsi, irq_handler handler, void *context);
 
+/* Where one of the 16 legacy lines arrives, after the firmware's overrides. */
+uint32_t irq_isa_line(unsigned int isa_irq, enum irq_trigger *trigger);
+
 /* A message-signalled interrupt: what to write where. 0, -ENOSPC (no vector left). */
 struct irq_message {
 	uint64_t address;

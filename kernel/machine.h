@@ -34,6 +34,8 @@ struct machine_memory { /* physical bytes, [start, end) */
 struct machine {
 	bool has_acpi;
 	uint64_t local_apic; /* physical */
+	/* Without tables: how many CPUs there are by other sources (fw_cfg), their APIC ids unknown; 0: not known. */
+	size_t cpus_expected;
 	size_t nr_cpus, nr_ioapics, nr_overrides, nr_memory, nr_nodes;
 	struct machine_cpu cpus[MAX_CPUS]; /* [0] is whichever comes first in the tables, not always the boot CPU */
 	struct machine_ioapic ioapics[MACHINE_MAX_IOAPICS];

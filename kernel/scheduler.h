@@ -41,4 +41,4 @@ void arch_timer_set(uint64_t deadline_ns);
 void arch_reschedule(unsigned int cpu);
 /* Enables interrupts and halts, without a gap between; returns after an interrupt, interrupts on. */
 void arch_idle(void);
-/* The CPU's thread pointer is in the per-CPU block (arch/x86_64/percpu.h). */
+/* The CPU's thread pointer, preempt count and interrupt depth are in the per-CPU block: <arch/percpu.h>. */

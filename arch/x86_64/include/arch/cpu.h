@@ -7,7 +7,7 @@
 
 #define MAX_CPUS 64
 
-/* First member of the per-CPU block that GS points to (arch/x86_64/percpu.h). */
+/* First member of the per-CPU block that GS points to (<arch/percpu.h>). */
 static ALWAYS_INLINE unsigned int cpu_id(void)
 {
 	unsigned int id;
