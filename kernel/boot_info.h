@@ -12,6 +12,9 @@
 
 #define BOOT_MAX_RANGES   128
 #define BOOT_CMDLINE_SIZE 4096
+#define BOOT_RSDP_BYTES   36
+/* Memory from here on cannot be addressed by any x86_64 CPU. */
+#define BOOT_PHYSICAL_END (1ull << 52)
 
 enum boot_memory { /* from most to least usable */
 	BOOT_MEMORY_USABLE,
@@ -39,6 +42,9 @@ struct boot_info {
 	uint64_t entry_cycles; /* cycle counter at the first instruction of ours */
 	uint64_t image_start, image_end; /* physical, where the kernel was loaded */
 	uint64_t rsdp;         /* physical address, 0: none */
+	/* Loaders that hand over a copy of the RSDP (multiboot2): its length, 0: none. It is kept here. */
+	size_t rsdp_copy_bytes;
+	uint8_t rsdp_copy[BOOT_RSDP_BYTES];
 	size_t nr_ranges;
 	struct boot_range ranges[BOOT_MAX_RANGES];
 	struct boot_framebuffer framebuffer;
@@ -48,11 +54,20 @@ struct boot_info {
 	size_t complaints_length;
 };
 
-/* Adds a range as found; ranges beyond BOOT_MAX_RANGES are complained about and dropped. Bad ones too. */
+/*
+ * Adds a range as found. One that begins where the last one ended, with the same type, extends it. Complained about:
+ * empty ones and ranges beyond BOOT_MAX_RANGES are dropped; one that leaves the address space is dropped if it
+ * is usable, else cut.
+ */
 void boot_info_add_range(struct boot_info *info, uint64_t start, uint64_t bytes, enum boot_memory type);
+/* Appends to the command line; what does not fit is cut, with a complaint. */
+void boot_info_add_cmdline(struct boot_info *info, const char *text, size_t bytes);
 /* Appends a line to complaints (cut silently when full). */
 void boot_info_complain(struct boot_info *info, const char *fmt, ...) PRINTF(2, 3);
-/* See above. 0, or -EINVAL if no usable memory is left. */
+/*
+ * See above; also takes page 0 and the legacy hole (640 KiB to 1 MiB) out of what is usable, and complains about
+ * overlaps of different types. 0, or -EINVAL if no usable memory is left.
+ */
 int boot_info_sanitise(struct boot_info *info) MUST_CHECK;
 /* Bytes of the usable types (USABLE and BOOT_SERVICES). */
 uint64_t boot_info_usable_bytes(const struct boot_info *info);

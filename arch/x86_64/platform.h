@@ -6,17 +6,30 @@
 #include "kernel/boot_info.h"
 #include "kernel/machine.h"
 
+/*
+ * Any physical address (RAM or ACPI) before paging_init(): a pointer to [phys, phys + bytes), or NULL if it cannot be
+ * mapped. Fits as acpi_map.
+ */
+const void *boot_map_physical(uint64_t phys, size_t bytes, void *context);
+/* What was found, in one line, and a warning for each of boot_info's complaints. */
+void boot_report(const struct boot_info *info);
+
 /* GDT, TSS with interrupt stacks, IDT, the boot CPU's per-CPU block. Exceptions end in a panic from here on. */
 void cpu_early_init(void);
 /* Calibrates the cycle counter: time_ns() counts from @entry_cycles. */
 void clock_init(uint64_t entry_cycles, const struct machine *machine);
 /*
  * The final page tables (see <arch/page.h>): direct map of every usable and ACPI range, the image with W^X, a guard
- * page under the boot stack. @alloc gives physical pages (not cleared) until paging_use_allocator() is called.
+ * page under the boot stack. @alloc gives physical memory (not cleared) below 4 GiB, or 0, until
+ * paging_use_allocator() is called.
  */
 void paging_init(const struct boot_info *info, uint64_t (*alloc)(uint64_t bytes, uint64_t align));
-/* From now on page tables come from @alloc (a page's physical address, or 0) and may be made at run time. */
-void paging_use_allocator(uint64_t (*alloc)(void), void (*release)(uint64_t phys));
+/*
+ * From now on page tables and kernel stacks come from @alloc: one page's physical address (not cleared), or 0. It is
+ * called with the paging lock held, so it must not sleep. @release takes such a page back (stacks only).
+ */
+enum paging_purpose { PAGING_FOR_TABLE, PAGING_FOR_STACK };
+void paging_use_allocator(uint64_t (*alloc)(enum paging_purpose purpose), void (*release)(uint64_t phys));
 /* Local APIC, IOAPICs, interrupt vectors; interrupts on at return. */
 void irq_init(const struct machine *machine);
 /* Starts all other CPUs and waits until they run; those that do not come are left out with one line. Scheduler runs. */

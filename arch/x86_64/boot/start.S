@@ -1,14 +1,26 @@
 /*
- * The first instructions, for PVH and multiboot2: 32-bit protected mode, paging off, loaded at 2 MiB.
+ * The first instructions: three entries, one way into C.
  *
- * Both entries note the cycle counter, keep the pointer they were given, build page tables in .bss (the first
- * 4 GiB both at 0 and in the direct map, and the image at -2 GiB, all writable: arch/x86_64/paging.c makes the final
- * ones) and go on in boot_start_64 in C with (kind, physical pointer).
+ * PVH and multiboot2 arrive in 32-bit protected mode with paging off, the image at 2 MiB. Our EFI application arrives
+ * in long mode, on the firmware's page tables, the image at any multiple of 2 MiB below 4 GiB; it is first taken down
+ * to the state of the others, so that whatever paging the firmware had (five levels, say) is gone.
+ *
+ * From boot_common on, the code does not know where it is but for %ebp, the distance from 2 MiB: PHYS(symbol)(%ebp) is
+ * a symbol's physical address. Page tables are built in .data and .bss: the first 4 GiB both at 0 and in the direct
+ * map, and the image at -2 GiB, all writable and executable (arch/x86_64/paging.c makes the final ones). Then C, in
+ * boot_start_64(kind, pointer).
  */
-#define PHYS(symbol) ((symbol) - 0xffffffff80000000)
+#include "arch/x86_64/boot/boot.h"
 
-#define BOOT_KIND_PVH        1
-#define BOOT_KIND_MULTIBOOT2 2
+#define PHYS(symbol) ((symbol) - 0xffffffff80000000)
+#define LOAD_ADDRESS 0x200000
+
+#define CODE_64 8
+#define DATA    16
+#define CODE_32 24
+
+#define TABLE 3    /* present, writable */
+#define LARGE 0x83 /* and a page of 2 MiB */
 
 	.section .note.pvh, "a", @note
 	.balign 4
@@ -36,29 +48,68 @@ multiboot2_header_end:
 	.code32
 	.globl boot_entry_pvh
 boot_entry_pvh:
-	movl $BOOT_KIND_PVH, %ecx
+	movl $BOOT_KIND_PVH, %edi
+	movl %ebx, %esi
+	xorl %ebp, %ebp
 	jmp boot_common
 
 	.globl boot_entry_multiboot2
 boot_entry_multiboot2:
-	movl $BOOT_KIND_MULTIBOOT2, %ecx
+	movl $BOOT_KIND_MULTIBOOT2, %edi
+	movl %ebx, %esi
+	xorl %ebp, %ebp
 	cmpl $0x36d76289, %eax
 	je boot_common
+	/* Nobody to tell: neither a loader we know nor a console yet. */
+1:	cli
 	hlt
+	jmp 1b
 
+	.code64
+	/* %rdi: the hand-over structure, below 4 GiB. Interrupts are off, boot services are gone. */
+	.globl boot_entry_efi
+boot_entry_efi:
+	cli
+	movl %edi, %esi
+	leaq boot_entry_efi(%rip), %rbp
+	subq $PHYS(boot_entry_efi), %rbp
+	leaq boot_gdt(%rip), %rax
+	movq %rax, boot_gdt_pointer + 2(%rip)
+	lgdt boot_gdt_pointer(%rip)
+	leaq boot_stack_top(%rip), %rsp
+	leaq 1f(%rip), %rax
+	pushq $CODE_32
+	pushq %rax
+	lretq
+	.code32
+1:	movl $DATA, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl %eax, %ss
+	movl %cr0, %eax
+	andl $0x7fffffff, %eax /* paging off: long mode ends */
+	movl %eax, %cr0
+	xorl %eax, %eax
+	movl %eax, %cr4
+	movl $0xc0000080, %ecx
+	xorl %edx, %edx
+	wrmsr
+	movl $BOOT_KIND_EFI, %edi
+
+	/* %edi: kind, %esi: the loader's pointer, %ebp: the image's distance from its load address. */
 boot_common:
 	cli
 	cld
-	movl $PHYS(boot_stack_top), %esp
-	movl %ecx, %ebp /* kind */
-	movl %ebx, %esi /* pointer */
 	rdtsc
-	movl %eax, PHYS(boot_entry_cycles)
-	movl %edx, PHYS(boot_entry_cycles) + 4
+	movl %eax, PHYS(boot_entry_cycles)(%ebp)
+	movl %edx, PHYS(boot_entry_cycles) + 4(%ebp)
+	addl %ebp, PHYS(boot_image_phys)(%ebp)
+	leal PHYS(boot_stack_top)(%ebp), %esp
+	pushl %edi
 
-	/* .bss may hold anything but what was just written: the tables are written whole. */
-	movl $PHYS(boot_pd), %edi
-	movl $0x83, %eax /* present, writable, large */
+	/* Two page directories are written whole: .bss is cleared, but the loader's word is all there is for it. */
+	leal PHYS(boot_pd)(%ebp), %edi
+	movl $LARGE, %eax
 	xorl %edx, %edx
 1:	movl %eax, (%edi)
 	movl %edx, 4(%edi)
@@ -66,39 +117,57 @@ boot_common:
 	addl $0x200000, %eax
 	jnc 1b
 
-	movl $PHYS(boot_pd) + 3, %eax
-	movl $PHYS(boot_pdpt), %edi
-	movl $4, %ecx
+	/* The image: its first 2 MiB are at entry 1, as it is linked. */
+	leal PHYS(boot_pd_image)(%ebp), %edi
+	leal LARGE(%ebp), %eax
+	movl $512, %ecx
 2:	movl %eax, (%edi)
+	movl %edx, 4(%edi)
+	addl $8, %edi
+	addl $0x200000, %eax
+	loop 2b
+
+	leal PHYS(boot_pd) + TABLE(%ebp), %eax
+	leal PHYS(boot_pdpt)(%ebp), %edi
+	movl $4, %ecx
+3:	movl %eax, (%edi)
 	addl $0x1000, %eax
 	addl $8, %edi
-	loop 2b
+	loop 3b
 	/* -2 GiB is entry 510 of the last table. */
-	movl $PHYS(boot_pd) + 3, PHYS(boot_pdpt_image) + 510 * 8
-
-	movl $PHYS(boot_pdpt) + 3, PHYS(boot_pml4)
-	movl $PHYS(boot_pdpt) + 3, PHYS(boot_pml4) + 256 * 8
-	movl $PHYS(boot_pdpt_image) + 3, PHYS(boot_pml4) + 511 * 8
+	leal PHYS(boot_pd_image) + TABLE(%ebp), %eax
+	movl %eax, PHYS(boot_pdpt_image) + 510 * 8(%ebp)
+	leal PHYS(boot_pdpt) + TABLE(%ebp), %eax
+	movl %eax, PHYS(boot_pml4)(%ebp)
+	movl %eax, PHYS(boot_pml4) + 256 * 8(%ebp)
+	leal PHYS(boot_pdpt_image) + TABLE(%ebp), %eax
+	movl %eax, PHYS(boot_pml4) + 511 * 8(%ebp)
 
 	movl %cr4, %eax
 	orl $0x20, %eax /* PAE */
 	movl %eax, %cr4
-	movl $PHYS(boot_pml4), %eax
+	leal PHYS(boot_pml4)(%ebp), %eax
 	movl %eax, %cr3
 	movl $0xc0000080, %ecx
 	rdmsr
 	orl $0x900, %eax /* long mode, no-execute */
 	wrmsr
+	popl %edi
 	movl %cr0, %eax
 	andl $0x9fffffff, %eax /* caches on */
-	orl $0x80010021, %eax /* paging, write protect, numeric errors, protection */
+	orl $0x80010021, %eax  /* paging, write protect, numeric errors, protection */
 	movl %eax, %cr0
-	lgdt PHYS(boot_gdt_pointer)
-	ljmp $8, $PHYS(boot_64)
+	leal PHYS(boot_gdt)(%ebp), %eax
+	movl %eax, PHYS(boot_gdt_pointer) + 2(%ebp)
+	lgdt PHYS(boot_gdt_pointer)(%ebp)
+	leal PHYS(boot_64)(%ebp), %eax
+	pushl $CODE_64
+	pushl %eax
+	lret
 
 	.code64
 boot_64:
-	movl $16, %eax
+	movl $DATA, %eax
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss
@@ -111,36 +180,38 @@ boot_64:
 	.text
 boot_high:
 	movq $boot_stack_top, %rsp
-	movl %ebp, %edi
 	movl %esi, %esi
 	xorl %ebp, %ebp
 	pushq %rbp
 	call boot_start_64
 	ud2
 
-	.section .rodata
-	.balign 8
-boot_gdt:
-	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
-boot_gdt_pointer:
-	.short 23
-	.long PHYS(boot_gdt), 0
-
-	/* In .data: not cleared when C begins. */
+	/* In .data, since written before C begins: a loader or the EFI application may clear .bss only once. */
 	.data
 	.balign 8
-	.globl boot_entry_cycles
+boot_gdt:
+	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cf9b000000ffff
+boot_gdt_pointer:
+	.short 31
+	.long PHYS(boot_gdt), 0
+	.balign 8
+	.globl boot_entry_cycles, boot_image_phys
 boot_entry_cycles:
 	.quad 0
+boot_image_phys:
+	.quad LOAD_ADDRESS
 	.balign 4096
+	.globl boot_pdpt
 boot_pml4:	.fill 512, 8, 0
 boot_pdpt:	.fill 512, 8, 0
 boot_pdpt_image: .fill 512, 8, 0
+
 	.bss
 	.balign 4096
 boot_pd:	.skip 4 * 4096
-	.globl boot_stack_bottom, boot_stack_top
-	.balign 4096
+boot_pd_image:	.skip 4096
+	.globl boot_stack_guard, boot_stack_bottom, boot_stack_top
+boot_stack_guard:  .skip 4096
 boot_stack_bottom: .skip 16384
 boot_stack_top:
 	.section .note.GNU-stack, "", @progbits

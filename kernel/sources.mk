@@ -1,0 +1,1 @@
+both += kernel/boot_info.c
