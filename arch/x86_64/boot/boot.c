@@ -11,8 +11,6 @@
 #include "arch/x86_64/platform.h"
 
 #include "kernel/init.h"
-#include "kernel/printk.h"
-#include "lib/string.h"
 
 #include <arch/page.h>
 
@@ -77,15 +75,4 @@ void boot_start_64(int kind, uint64_t pointer)
 	if (info->rsdp_copy_bytes)
 		info->rsdp = image_to_phys(info->rsdp_copy);
 	kernel_main(info);
-}
-
-void boot_report(const struct boot_info *info)
-{
-	const char *line = info->complaints, *end;
-
-	pr_info("boot: %s, %llu MiB usable in %zu ranges, RSDP 0x%llx, \"%s\"", info->source,
-		(unsigned long long)(boot_info_usable_bytes(info) >> 20), info->nr_ranges,
-		(unsigned long long)info->rsdp, info->cmdline);
-	for (; (end = strchr(line, '\n')); line = end + 1)
-		pr_warn("boot: %.*s", (int)(end - line), line);
 }
