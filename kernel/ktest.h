@@ -88,3 +88,5 @@ struct ktest_result {
 /* Runs what matches the pattern over "suite.name", writes KTAP. A pattern that matches nothing is one failure. */
 struct ktest_result ktest_run(const char *pattern, struct sink *out);
 void ktest_list(struct sink *out);
+/* Before running: the seed random tests start from, and whether slow_ tests run. */
+void ktest_configure(uint64_t seed, bool slow);

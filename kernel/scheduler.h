@@ -21,6 +21,16 @@ void interrupt_leave(void);
 void timer_interrupt(void);
 /* From the reschedule interrupt: nothing else to do than what interrupt_leave() does. */
 
+/* ---- the primitive under wait queues and mutexes; POSIX threads provide it in the hosted build ---- */
+
+/*
+ * Sleeps until thread_unblock() on the caller or until @deadline_ns; an unblock that came before is not lost, it makes
+ * the next block return at once. False: the deadline passed. May return true without cause: callers loop.
+ */
+bool thread_block(uint64_t deadline_ns);
+/* Any context. */
+void thread_unblock(struct thread *thread);
+
 /* ---- provided by arch/x86_64/, called by kernel/ ---- */
 
 /* Saved callee-saved registers live on the stack; this is all that is needed. */

@@ -1,0 +1,17 @@
+/*
+ * The hosted world's own controls, for main.c and for tests that need the host (fault injection, expected panics).
+ */
+#pragma once
+
+#include "lib/compiler.h"
+
+/* Console on standard output, the arena, the clock. Before anything else. */
+void host_init(void);
+
+/* The @nth allocation from now on fails (1: the next), once; 0: none. Allocations since the last call. */
+uint64_t host_fail_allocation(uint64_t nth);
+/* Allocations that were not freed. */
+uint64_t host_live_allocations(void);
+
+/* Runs @run(@argument) in a child process: true if it panicked and its output contains @text. */
+bool host_panics(void (*run)(void *argument), void *argument, const char *text);

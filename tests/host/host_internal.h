@@ -1,0 +1,5 @@
+/* Between the files of tests/host/. */
+#pragma once
+
+void host_memory_init(void);
+void host_console_init(void);

@@ -1,0 +1,47 @@
+/*
+ * The hosted test program: the same tests, on POSIX threads and the C library's memory, under the sanitizers.
+ *
+ *   ballonet-tests [pattern] [--list] [--seed N] [--slow]
+ *
+ * Exit status 0: all passed; 1: a test failed; 2: the call was wrong.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/ktest.h"
+#include "kernel/printk.h"
+#include "tests/host/host.h"
+
+static int usage(const char *why)
+{
+	fprintf(stderr, "ballonet-tests: %s\nusage: ballonet-tests [pattern] [--list] [--seed N] [--slow]\n", why);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	const char *pattern = "*";
+	uint64_t seed = 1;
+	bool slow = false;
+	struct ktest_result result;
+
+	host_init();
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--list") == 0) {
+			ktest_list(console_sink());
+			return 0;
+		}
+		if (strcmp(argv[i], "--slow") == 0)
+			slow = true;
+		else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
+			seed = strtoull(argv[++i], NULL, 0);
+		else if (argv[i][0] == '-')
+			return usage(argv[i]);
+		else
+			pattern = argv[i];
+	}
+	ktest_configure(seed, slow);
+	result = ktest_run(pattern, console_sink());
+	return result.failed ? 1 : 0;
+}

@@ -1,0 +1,1 @@
+hosted += $(addprefix tests/host/,console.c main.c memory.c thread.c)
