@@ -1,0 +1,1 @@
+hosted += $(addprefix drivers/,acpi.c acpi_tables.c)
