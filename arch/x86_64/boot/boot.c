@@ -27,6 +27,11 @@ extern char image_start[], image_end[];
 static struct boot_info boot_info;
 static uint64_t window_tables[NR_WINDOWS][ENTRIES] ALIGNED(4096);
 
+uint64_t image_to_phys(const void *address)
+{
+	return (uint64_t)address - (uint64_t)image_start + boot_image_phys;
+}
+
 /* The GiB at index @gib is mapped, now or before; false if all windows are taken. */
 static bool open_window(uint64_t gib)
 {
@@ -52,11 +57,6 @@ const void *boot_map_physical(uint64_t phys, size_t bytes, void *context UNUSED)
 		if (!open_window(gib))
 			return NULL;
 	return phys_to_virt(phys);
-}
-
-uint64_t image_to_phys(const void *address)
-{
-	return (uint64_t)address - (uint64_t)image_start + boot_image_phys;
 }
 
 void boot_start_64(int kind, uint64_t pointer)
