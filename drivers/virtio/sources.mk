@@ -1,0 +1,1 @@
+both += $(addprefix drivers/virtio/,virtqueue.c virtqueue_check.c virtqueue_split.c)
