@@ -1,1 +1,1 @@
-both += $(addprefix drivers/virtio/,virtqueue.c virtqueue_check.c virtqueue_split.c)
+both += $(addprefix drivers/virtio/,virtqueue.c virtqueue_add.c virtqueue_check.c virtqueue_split.c virtqueue_packed.c)

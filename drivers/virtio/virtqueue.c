@@ -294,6 +294,7 @@ void *virtqueue_detach_unused(struct virtqueue *vq)
 		void *token = slot->token;
 
 		if (slot->state == VIRTQUEUE_SLOT_PUBLISHED) {
+			vq->setup.format->advance_used(vq, id);
 			vq->in_flight--;
 			release_all_but_head(vq, id);
 		} else if (slot->state != VIRTQUEUE_SLOT_DONE) {
@@ -470,85 +471,9 @@ void virtqueue_abandon_chain(struct virtqueue *vq, uint16_t head)
 {
 	if (head == NONE || head != vq->building.head)
 		return;
+	vq->setup.format->retract(vq);
 	vq->slots[head].count = vq->building.count;
 	release_all_but_head(vq, head);
 	release_head(vq, head);
 	forget_chain(vq);
-}
-
-/* ---- whole buffers ---- */
-
-static int append_all(struct virtqueue *vq, const struct virtqueue_buffer *buffers, unsigned int readable,
-		      unsigned int total, uint16_t *head)
-{
-	uint16_t prev = NONE;
-
-	for (unsigned int i = 0; i < total; i++) {
-		int error = virtqueue_add_chain_desc(vq, buffers[i].address, buffers[i].bytes, head, &prev,
-						     i >= readable);
-
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
-/* 2.7.5.3: the buffers become a table, which takes one descriptor of the ring. Buffers are sound. */
-static int add_table(struct virtqueue *vq, const struct virtqueue_buffer *buffers, unsigned int readable,
-		     unsigned int total, void *token)
-{
-	uint16_t table = vq->first_free_table, head = NONE, prev = NONE;
-	size_t at = vq->tables_offset + (size_t)table * vq->setup.table_entries * sizeof(struct virtqueue_desc);
-	struct virtqueue_desc *desc = (void *)((char *)vq->setup.memory + at);
-	uint64_t writable_bytes = 0;
-	int error;
-
-	for (unsigned int i = 0; i < total; i++) {
-		desc[i].address = buffers[i].address;
-		desc[i].bytes = buffers[i].bytes;
-		vq->setup.format->write_table_links(&desc[i], i + 1 < total ? i + 1 : 0, i >= readable);
-		writable_bytes += i >= readable ? buffers[i].bytes : 0;
-	}
-	error = virtqueue_add_chain_desc(vq, vq->setup.phys + at, total * sizeof(*desc), &head, &prev, false);
-	if (error)
-		return error;
-	vq->first_free_table = vq->table_links[table];
-	vq->slots[head].table = table + 1;
-	error = virtqueue_add_chain(vq, head, true, desc, token, NULL);
-	if (error)
-		virtqueue_abandon_chain(vq, head);
-	else
-		vq->slots[head].writable_bytes = writable_bytes;
-	return error;
-}
-
-static bool buffers_are_sound(const struct virtqueue_buffer *buffers, unsigned int total)
-{
-	for (unsigned int i = 0; i < total; i++)
-		if (!buffers[i].bytes || buffers[i].address + (buffers[i].bytes - 1) < buffers[i].address)
-			return false;
-	return true;
-}
-
-int virtqueue_add(struct virtqueue *vq, const struct virtqueue_buffer *buffers, unsigned int readable,
-		  unsigned int writable, void *token)
-{
-	unsigned int total = readable + writable;
-	uint16_t head = NONE;
-	int error;
-
-	if (virtqueue_is_broken(vq))
-		return -EIO;
-	if (!token || !total || vq->building.head != NONE || !buffers_are_sound(buffers, total))
-		return -EINVAL;
-	if (total > 1 && total <= vq->setup.table_entries && vq->first_free_table != NONE && vq->free_descriptors)
-		return add_table(vq, buffers, readable, total, token);
-	if (total > vq->free_descriptors)
-		return -ENOSPC;
-	error = append_all(vq, buffers, readable, total, &head);
-	if (!error)
-		error = virtqueue_add_chain(vq, head, false, NULL, token, NULL);
-	if (error)
-		virtqueue_abandon_chain(vq, head);
-	return error;
 }

@@ -40,7 +40,7 @@ struct virtqueue_setup {
 	unsigned int align;                    /* of the part the device writes: 0 as the clause says, 4096 legacy */
 	unsigned int tables, table_entries;    /* indirect tables that virtqueue_add() may use; 0: none */
 	bool event_index;                      /* VIRTIO_F_EVENT_IDX was negotiated */
-	void *memory;                          /* zeroed, virtqueue_bytes() long, aligned to a page */
+	void *memory;                          /* zeroed, virtqueue_bytes() long, aligned to 16 (legacy: a page) */
 	uint64_t phys;                         /* the same as the device sees it */
 	void (*notify)(struct virtqueue *vq);  /* tells the device; anything it writes may change meanwhile */
 	void (*used)(struct virtqueue *vq);    /* NULL, or called for an interrupt and when the queue breaks */

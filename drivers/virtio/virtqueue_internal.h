@@ -69,6 +69,8 @@ struct virtqueue_format {
 	uint16_t (*append)(struct virtqueue *vq, uint64_t address, uint32_t bytes, uint16_t flags);
 	/* Makes the chain under construction visible to the device; @flags are added to its first descriptor's. */
 	void (*publish)(struct virtqueue *vq, uint16_t flags);
+	/* The chain under construction will not be published: nothing of it may look available later. */
+	void (*retract)(struct virtqueue *vq);
 	/* Gives back the slots of @head's chain, but not @head itself. */
 	void (*release_body)(struct virtqueue *vq, uint16_t head);
 	bool (*has_used)(const struct virtqueue *vq);

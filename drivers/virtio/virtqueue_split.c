@@ -109,6 +109,11 @@ static void split_publish(struct virtqueue *vq, uint16_t flags)
 	store_release(&avail(vq)->index, vq->next_avail);
 }
 
+/* Descriptors that the available ring does not lead to are nothing to the device. */
+static void split_retract(struct virtqueue *vq UNUSED)
+{
+}
+
 static void split_release_body(struct virtqueue *vq, uint16_t head)
 {
 	uint16_t id = vq->slots[head].next;
@@ -200,6 +205,7 @@ const struct virtqueue_format virtqueue_split = {
     .start = split_start,
     .append = split_append,
     .publish = split_publish,
+    .retract = split_retract,
     .release_body = split_release_body,
     .has_used = split_has_used,
     .load_used = split_load_used,
