@@ -1,1 +1,2 @@
-both += $(addprefix drivers/virtio/,virtqueue.c virtqueue_add.c virtqueue_check.c virtqueue_split.c virtqueue_packed.c)
+# Guest too once kernel/ is there.
+hosted += $(addprefix drivers/virtio/,virtqueue.c virtqueue_add.c virtqueue_check.c virtqueue_split.c virtqueue_packed.c)
