@@ -182,7 +182,7 @@ KTEST(virtqueue_hostile, random_scribbling_never_gives_a_token_twice)
 						.tables = 2, .table_entries = 4, .timeout_ns = 1};
 		struct virtqueue_setup sizes = {.format = round & 1 ? &virtqueue_packed : &virtqueue_split,
 						.size = 8, .tables = 2, .table_entries = 4};
-		struct virtqueue_fixture *f = virtqueue_fixture(t, shape);
+		struct virtqueue_fixture *f = virtqueue_fixture_make(t, shape);
 
 		REQUIRE(t, f);
 		out = 0;
@@ -205,5 +205,6 @@ KTEST(virtqueue_hostile, random_scribbling_never_gives_a_token_twice)
 		for (uintptr_t token; (token = (uintptr_t)virtqueue_detach_unused(f->vq)) != 0;)
 			out &= ~(1u << token);
 		EXPECT_EQ(t, out, 0u);
+		virtqueue_fixture_release(f);
 	}
 }

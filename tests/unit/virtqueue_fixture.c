@@ -8,11 +8,6 @@
 
 #define FIXTURE_PHYS 0x100000ull
 
-struct teardown {
-	struct ktest *t;
-	struct virtqueue_fixture *fixture;
-};
-
 static const void *table_in_ring_memory(uint64_t phys, void *context)
 {
 	struct virtqueue_fixture *f = context;
@@ -48,22 +43,19 @@ int virtqueue_fixture_use_one(struct virtqueue_fixture *f, uint32_t bytes)
 	return ring_device_push(&f->device, &f->element, bytes);
 }
 
-static void tear_down(void *argument)
+void virtqueue_fixture_release(void *fixture)
 {
-	struct teardown *teardown = argument;
-	struct virtqueue_fixture *f = teardown->fixture;
+	struct virtqueue_fixture *f = fixture;
 
-	EXPECT_OK(teardown->t, virtqueue_check(f->vq));
+	EXPECT_OK(f->t, virtqueue_check(f->vq));
 	virtqueue_destroy(f->vq);
 	kfree(f->memory);
 	kfree(f);
-	kfree(teardown);
 }
 
-struct virtqueue_fixture *virtqueue_fixture(struct ktest *t, struct virtqueue_shape shape)
+struct virtqueue_fixture *virtqueue_fixture_make(struct ktest *t, struct virtqueue_shape shape)
 {
 	struct virtqueue_fixture *f = kzalloc(sizeof(*f));
-	struct teardown *teardown = kzalloc(sizeof(*teardown));
 	struct virtqueue_setup setup = {
 	    .name = "test",
 	    .format = shape.packed ? &virtqueue_packed : &virtqueue_split,
@@ -79,7 +71,7 @@ struct virtqueue_fixture *virtqueue_fixture(struct ktest *t, struct virtqueue_sh
 	};
 
 	setup.memory = f ? kzalloc(virtqueue_bytes(&setup)) : NULL;
-	if (!f || !teardown || !setup.memory) {
+	if (!setup.memory) {
 		ktest_fail(t, __FILE__, __LINE__, "no memory for the fixture");
 		return NULL;
 	}
@@ -95,8 +87,7 @@ struct virtqueue_fixture *virtqueue_fixture(struct ktest *t, struct virtqueue_sh
 			 shape.event_index);
 	f->device.translate = shape.tables ? table_in_ring_memory : NULL;
 	f->device.context = f;
-	*teardown = (struct teardown){.t = t, .fixture = f};
-	ktest_defer(t, tear_down, teardown);
+	f->t = t;
 	return f;
 }
 
@@ -105,4 +96,13 @@ int virtqueue_fixture_add(struct virtqueue_fixture *f, uint64_t address)
 	struct virtqueue_buffer buffer = {.address = address, .bytes = 1};
 
 	return virtqueue_add(f->vq, &buffer, 1, 0, (void *)address);
+}
+
+struct virtqueue_fixture *virtqueue_fixture(struct ktest *t, struct virtqueue_shape shape)
+{
+	struct virtqueue_fixture *f = virtqueue_fixture_make(t, shape);
+
+	if (f)
+		ktest_defer(t, virtqueue_fixture_release, f);
+	return f;
 }

@@ -13,6 +13,7 @@ enum virtqueue_answer {
 };
 
 struct virtqueue_fixture {
+	struct ktest *t;
 	struct virtqueue *vq;
 	struct ring_device device;
 	struct ring_element element; /* the one popped last */
@@ -34,6 +35,9 @@ struct virtqueue_shape {
 
 /* Released by the harness, after a last virtqueue_check(). NULL (and a failure noted) without memory. */
 struct virtqueue_fixture *virtqueue_fixture(struct ktest *t, struct virtqueue_shape shape);
+/* For tests that make many: the caller releases it. */
+struct virtqueue_fixture *virtqueue_fixture_make(struct ktest *t, struct virtqueue_shape shape);
+void virtqueue_fixture_release(void *fixture);
 /* Adds one readable buffer of one byte at @address with @address as its token. */
 int virtqueue_fixture_add(struct virtqueue_fixture *f, uint64_t address);
 /* The device pops one and uses it; -1: none there, else whether it wants to interrupt. */
