@@ -36,8 +36,8 @@ mode_flags_debug := -DBALLONET_DEBUG
 mode_flags_ubsan := -DBALLONET_DEBUG -fsanitize=undefined -fno-sanitize=alignment
 mode_flags_kasan := -DBALLONET_DEBUG -DBALLONET_KASAN -fsanitize=kernel-address
 mode_flags_host := -O2
-mode_flags_host-asan := -O1 -fsanitize=address,undefined -fno-sanitize=alignment -fno-sanitize-recover=undefined
-mode_flags_host-tsan := -O1 -DBALLONET_TSAN -fsanitize=thread -Wno-tsan
+mode_flags_host-asan := -O1 -DBALLONET_DEBUG -fsanitize=address,undefined -fno-sanitize=alignment -fno-sanitize-recover=undefined
+mode_flags_host-tsan := -O1 -DBALLONET_DEBUG -DBALLONET_TSAN -fsanitize=thread -Wno-tsan
 
 guest_cflags = $(GUEST_FLAGS) $(mode_flags_$(MODE))
 hosted_cflags = $(HOSTED_FLAGS) $(mode_flags_$(MODE))

@@ -27,3 +27,8 @@ void timer_init(struct timer *timer, void (*expire)(struct timer *timer));
 void timer_arm(struct timer *timer, uint64_t deadline_ns);
 /* On return it is not armed and @expire does not run. True if it had been armed. */
 bool timer_cancel(struct timer *timer);
+/* A moment's truth: it may fire or be armed meanwhile. */
+static inline bool timer_is_armed(const struct timer *timer)
+{
+	return __atomic_load_n(&timer->cpu, __ATOMIC_RELAXED) >= 0;
+}

@@ -34,3 +34,5 @@ void delayed_work_requeue(struct delayed_work *delayed, uint64_t delay_ns);
 void delayed_work_cancel_sync(struct delayed_work *delayed);
 /* Everything queued before the call has run. May sleep. */
 void work_flush(void);
+/* Once, when threads can be made. */
+void work_start_workers(void);

@@ -11,6 +11,7 @@
 
 #include "kernel/ktest.h"
 #include "kernel/printk.h"
+#include "kernel/work.h"
 #include "tests/host/host.h"
 
 static int usage(const char *why)
@@ -27,6 +28,7 @@ int main(int argc, char **argv)
 	struct ktest_result result;
 
 	host_init();
+	work_start_workers();
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--list") == 0) {
 			ktest_list(console_sink());

@@ -12,6 +12,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/lock_order.h"
+#include "kernel/lock_order_internal.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
 #include "kernel/scheduler.h"
@@ -44,6 +45,13 @@ static uint32_t next_id;
 static void (*spawn_hooks[MAX_HOOKS])(struct thread *parent, struct thread *child);
 static void (*exit_hooks[MAX_HOOKS])(struct thread *dying);
 static unsigned int nr_spawn_hooks, nr_exit_hooks;
+
+struct held_locks *lock_order_held(void)
+{
+	static __thread struct held_locks held;
+
+	return &held;
+}
 
 /* ---- CPU indices ---- */
 
