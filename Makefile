@@ -77,6 +77,7 @@ $(BUILD)/ballonet.elf: $(BUILD)/ballonet.first.elf $(BUILD)/symbols.S.o
 	@echo "  built $@"
 $(BUILD)/symbols.S.o $(BUILD)/symbols.none.S.o: %.o: %
 	@$(CC) -c $< -o $@
+include arch/x86_64/boot/images.mk
 endif
 
 ifneq ($(filter $(MODE),$(HOSTED_MODES)),)

@@ -61,10 +61,9 @@ void boot_info_add_range(struct boot_info *info, uint64_t start, uint64_t bytes,
 {
 	struct boot_range *last = info->nr_ranges ? &info->ranges[info->nr_ranges - 1] : NULL;
 
-	if (bytes == 0) {
-		boot_info_complain(info, "memory map: empty range at 0x%llx: dropped", (unsigned long long)start);
+	/* qboot's maps end in some; they say nothing. */
+	if (bytes == 0)
 		return;
-	}
 	if (start >= BOOT_PHYSICAL_END || bytes > BOOT_PHYSICAL_END - start) {
 		bool drop = is_usable(type) || start >= BOOT_PHYSICAL_END;
 

@@ -55,9 +55,9 @@ struct boot_info {
 };
 
 /*
- * Adds a range as found. One that begins where the last one ended, with the same type, extends it. Complained about:
- * empty ones and ranges beyond BOOT_MAX_RANGES are dropped; one that leaves the address space is dropped if it
- * is usable, else cut.
+ * Adds a range as found. One that begins where the last one ended, with the same type, extends it; an empty one is
+ * nothing. Complained about: ranges beyond BOOT_MAX_RANGES are dropped; one that leaves the address space is dropped if
+ * it is usable, else cut.
  */
 void boot_info_add_range(struct boot_info *info, uint64_t start, uint64_t bytes, enum boot_memory type);
 /* Appends to the command line; what does not fit is cut, with a complaint. */

@@ -93,7 +93,7 @@ KTEST(boot_info, absurd_ranges_are_dropped_or_cut)
 	begin();
 	boot_info_add_range(&info, MIB(2), MIB(2), BOOT_MEMORY_USABLE);
 	boot_info_add_range(&info, MIB(8), 0, BOOT_MEMORY_USABLE);
-	EXPECT(t, complained("empty range at 0x800000"));
+	EXPECT_STR(t, info.complaints, "");
 	boot_info_add_range(&info, MIB(16), UINT64_MAX, BOOT_MEMORY_USABLE);
 	EXPECT(t, complained("usable range at 0x1000000 of 0xffffffffffffffff bytes leaves the address space: dropped"));
 	boot_info_add_range(&info, BOOT_PHYSICAL_END, 4096, BOOT_MEMORY_RESERVED);

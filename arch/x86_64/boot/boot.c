@@ -59,11 +59,14 @@ const void *boot_map_physical(uint64_t phys, size_t bytes, void *context UNUSED)
 	return phys_to_virt(phys);
 }
 
+typedef int (*boot_parser)(struct boot_info *info, uint64_t phys, boot_map map, void *context);
+
 void boot_start_64(int kind, uint64_t pointer)
 {
+	static const boot_parser parsers[] = {
+	    [BOOT_KIND_PVH] = pvh_parse, [BOOT_KIND_MULTIBOOT2] = multiboot2_parse, [BOOT_KIND_EFI] = efi_parse};
 	struct boot_info *info = &boot_info;
-	int result = kind == BOOT_KIND_PVH ? pvh_parse(info, pointer, boot_map_physical, NULL)
-					   : multiboot2_parse(info, pointer, boot_map_physical, NULL);
+	int result = parsers[kind](info, pointer, boot_map_physical, NULL);
 
 	/* The image is entered whatever was found: only kernel_main() can say that there is no memory. */
 	if (result)

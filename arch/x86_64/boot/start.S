@@ -11,6 +11,7 @@
  * boot_start_64(kind, pointer).
  */
 #include "arch/x86_64/boot/boot.h"
+#include "arch/x86_64/boot/efi_handover.h"
 
 #define PHYS(symbol) ((symbol) - 0xffffffff80000000)
 #define LOAD_ADDRESS 0x200000
@@ -27,6 +28,13 @@
 	.long 4, 4, 18 /* name size, value size, XEN_ELFNOTE_PHYS32_ENTRY */
 	.asciz "Xen"
 	.long PHYS(boot_entry_pvh)
+
+	.section .note.efi, "a", @note
+	.balign 4
+	.long 9, 8, EFI_NOTE_TYPE
+	.asciz EFI_NOTE_NAME
+	.balign 4
+	.quad PHYS(boot_entry_efi)
 
 	.section .multiboot2, "a"
 	.balign 8
