@@ -1,0 +1,7 @@
+# boot
+boot_parts := kernel/boot_info.c $(addprefix lib/,format.c sort.c)
+fuzzers += fuzz_boot_info fuzz_pvh fuzz_multiboot2 fuzz_efi_handover
+fuzz_boot_info_sources := tests/fuzz/fuzz_boot_info.c $(boot_parts)
+fuzz_pvh_sources := tests/fuzz/fuzz_pvh.c arch/x86_64/boot/pvh.c $(boot_parts)
+fuzz_multiboot2_sources := tests/fuzz/fuzz_multiboot2.c $(addprefix arch/x86_64/boot/,multiboot2.c efi_map.c) $(boot_parts)
+fuzz_efi_handover_sources := tests/fuzz/fuzz_efi_handover.c $(addprefix arch/x86_64/boot/,efi_handover.c efi_map.c) $(boot_parts)
