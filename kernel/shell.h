@@ -27,3 +27,8 @@ int shell_run_line(struct sink *out, const char *line);
 void shell_loop(int (*read)(void)) NORETURN;
 /* Ctrl-C was typed since the command began: long commands look at it and return -EINTR. */
 bool shell_interrupted(void);
+/* From the console's receive interrupt, and before each command. */
+void shell_interrupt(void);
+void shell_clear_interrupt(void);
+/* NULL: unknown. */
+const struct shell_command *shell_find(const char *name);
