@@ -1,9 +1,12 @@
 /*
- * PCI: enumeration behind ECAM or the ports, BARs (assigned here where the firmware left none), capabilities, interrupts.
+ * PCI: enumeration behind ECAM or the ports, BARs (assigned here where the firmware left none), capabilities,
+ * interrupts.
  */
 #pragma once
 
+#include "kernel/boot_info.h"
 #include "kernel/irq.h"
+#include "kernel/machine.h"
 #include "lib/list.h"
 
 #define PCI_NR_BARS 6
@@ -19,14 +22,19 @@ struct pci_device {
 	uint8_t bus, slot, function;
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint8_t revision, class_code, subclass, interface;
-	uint8_t pin;  /* 0: none, 1..4: INTA..INTD */
-	int32_t gsi;  /* the line behind the pin; -1: not known, use polling */
+	uint8_t pin; /* 0: none, 1..4: INTA..INTD */
+	int32_t gsi; /* the line behind the pin; -1: not known, use polling */
 	struct pci_bar bars[PCI_NR_BARS];
+	const char *driver; /* its name, for /proc/bus/pci/devices; NULL: none */
 	void *driver_data;
 };
 
-/* Finds all devices, assigns and enables nothing but BARs that were left at 0. -ENODEV if there is no PCI. */
-int pci_init(void) MUST_CHECK;
+/*
+ * Finds all devices, by ECAM if @machine has it, else by the ports; numbers buses and assigns BARs that the
+ * firmware left at 0, in holes of @info's memory map. Enables nothing. -ENODEV if there is no PCI, -ENOMEM.
+ * Both must stay.
+ */
+int pci_init(const struct machine *machine, const struct boot_info *info) MUST_CHECK;
 struct list_node *pci_devices(void);
 
 uint32_t pci_read(const struct pci_device *dev, uint16_t offset, unsigned int bytes);
@@ -42,7 +50,8 @@ void *pci_map_bar(struct pci_device *dev, unsigned int bar, uint64_t offset, uin
 /* MSI-X: the number of vectors (0: none); enabling masks INTx. Vector @index to @handler. */
 unsigned int pci_msix_count(const struct pci_device *dev);
 int pci_msix_enable(struct pci_device *dev) MUST_CHECK;
-int pci_msix_request(struct pci_device *dev, unsigned int index, irq_handler handler, void *context) MUST_CHECK;
+int pci_msix_request(struct pci_device *dev, unsigned int index, irq_handler handler,
+		     void *context) MUST_CHECK;
 void pci_msix_disable(struct pci_device *dev);
 
 /* /proc/bus/pci/devices in Linux's format. */

@@ -15,3 +15,7 @@ uint64_t host_live_allocations(void);
 
 /* Runs @run(@argument) in a child process: true if it panicked and its output contains @text. */
 bool host_panics(void (*run)(void *argument), void *argument, const char *text);
+
+/* Delivers a message as a device would; what the handler said, false if there is none. See tests/host/device.c. */
+bool host_interrupt(uint64_t address, uint32_t data);
+unsigned int host_vectors_in_use(void);

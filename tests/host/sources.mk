@@ -1,1 +1,1 @@
-hosted += $(addprefix tests/host/,console.c lock_order_test.c main.c memory.c thread.c timer.c)
+hosted += $(addprefix tests/host/,console.c device.c lock_order_test.c main.c memory.c thread.c timer.c)
