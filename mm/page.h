@@ -41,17 +41,19 @@ enum page_owner {
 	NR_PAGE_OWNERS,
 };
 
+/*
+ * What an owner keeps about its page. Only the first page of an allocated block is filled (see page_alloc.h), and only
+ * that one has a structure worth reading while its pageblock was never split. Owner and order are not in here:
+ * page_owner() and page_order() read them from a byte a page, so that freeing a cold page need not touch its structure.
+ */
 struct page {
-	uint32_t flags;
-	uint8_t owner; /* enum page_owner */
-	uint8_t order; /* of the allocated block this page heads */
-	uint8_t node, zone;
+	uint32_t flags; /* for the owner */
 	uint32_t refcount;
 	uint32_t mapcount;
 	struct list_node lru; /* for the owner: LRU, balloon's list, a batch */
 	void *mapping;        /* for the owner */
 	uint64_t index;       /* for the owner */
 	uint64_t private;     /* for the owner */
-};
+} ALIGNED(64);
 
-_Static_assert(sizeof(struct page) <= 64, "a page structure is at most one cache line");
+_Static_assert(sizeof(struct page) == 64, "a page structure is one cache line");

@@ -47,6 +47,12 @@ uint64_t page_to_pfn(const struct page *page);
 struct page *pfn_to_page(uint64_t pfn);
 /* False for holes and memory that is no RAM. */
 bool pfn_valid(uint64_t pfn);
+/* Of the first page of an allocated block. PAGE_OWNER_NONE: free, or inside a larger block. */
+enum page_owner page_owner(const struct page *page);
+unsigned int page_order(const struct page *page);
+int page_node(const struct page *page);
+/* "slab" for PAGE_OWNER_SLAB. */
+const char *page_owner_name(enum page_owner owner);
 static inline uint64_t page_to_phys(const struct page *page)
 {
 	return page_to_pfn(page) << PAGE_SHIFT;
@@ -71,6 +77,9 @@ struct memory_info {
 void memory_info_get(struct memory_info *info);
 /* Free pages above which a balloon may still take some: the sum of high watermarks and boosts. */
 uint64_t memory_reserve_pages(void);
+
+/* Error lines saying who holds what: for out of memory. */
+void memory_show_report(void);
 
 /* Every page of every zone has exactly one place, and all counters agree. 0 or -EINVAL with a line per fault. */
 int memory_check(void) MUST_CHECK;

@@ -34,6 +34,7 @@ void host_init(void)
 {
 	host_memory_init();
 	host_console_init();
+	host_mm_init();
 }
 
 bool ktest_hosted(void)

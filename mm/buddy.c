@@ -1,0 +1,334 @@
+/*
+ * The buddy system over pageblocks.
+ *
+ * Below the pageblock's order everything happens within one pageblock, in its bits: a block that is freed sets them,
+ * and as long as its buddy's bits are all ones too, the buddy's run leaves the count of its order and the next larger
+ * order is tried. At the pageblock's order the pageblock is free as a whole and its bits no longer matter; two
+ * such neighbours make a block of the top order. Thus a free touches the pageblock's two cache lines and never a
+ * page structure.
+ *
+ * block_in() and block_out() are the only places that change counts and lists; everything else is composed of them.
+ */
+#include "mm/buddy.h"
+
+#include "kernel/panic.h"
+#include "lib/errno.h"
+#include "mm/fallback.h"
+
+static void block_in(struct zone *zone, struct pageblock *pageblock, unsigned int order)
+{
+	unsigned int mt = pageblock->migratetype;
+
+	if (pageblock->blocks[order]++ == 0)
+		block_set_add(&zone->shape, zone_set(zone, order, mt), (uint32_t)(pageblock - zone->pageblocks));
+	zone->free_blocks[order][mt]++;
+}
+
+static void block_out(struct zone *zone, struct pageblock *pageblock, unsigned int order)
+{
+	unsigned int mt = pageblock->migratetype;
+
+	if (--pageblock->blocks[order] == 0)
+		block_set_remove(&zone->shape, zone_set(zone, order, mt), (uint32_t)(pageblock - zone->pageblocks));
+	zone->free_blocks[order][mt]--;
+}
+
+static void free_pages_changed(struct zone *zone, int64_t pages)
+{
+	WRITE_ONCE(zone->free_pages, zone->free_pages + (uint64_t)pages);
+}
+
+/* ---- whole pageblocks --------------------------------------------------------------------------------------------- */
+
+/* A pair goes by its lower pageblock's number. */
+static void whole_in(struct zone *zone, uint32_t number, unsigned int order)
+{
+	unsigned int mt = zone->pageblocks[number].migratetype;
+
+	zone->pageblocks[number].whole_order = (uint8_t)order;
+	if (order == MAX_ORDER)
+		zone->pageblocks[number + 1].whole_order = MAX_ORDER;
+	block_set_add(&zone->shape, zone_set(zone, order, mt), number);
+	zone->free_blocks[order][mt]++;
+}
+
+static void whole_out(struct zone *zone, uint32_t number)
+{
+	unsigned int mt = zone->pageblocks[number].migratetype, order = zone->pageblocks[number].whole_order;
+
+	zone->pageblocks[number].whole_order = 0;
+	if (order == MAX_ORDER)
+		zone->pageblocks[number + 1].whole_order = 0;
+	block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
+	zone->free_blocks[order][mt]--;
+}
+
+/* Free memory of these types may change type; that of the others is set apart. */
+static bool may_mix(unsigned int a, unsigned int b)
+{
+	return a == b || (a < MIGRATE_PCPTYPES && b < MIGRATE_PCPTYPES);
+}
+
+/* All pages of a pageblock are free: it joins its neighbour if that is free too. */
+static void whole_freed(struct zone *zone, uint32_t number)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number], *buddy = &zone->pageblocks[number ^ 1];
+
+	pageblock->flags &= ~PAGEBLOCK_MAPPED;
+	pageblock->free_pages = PAGEBLOCK_PAGES;
+	if ((number ^ 1) < zone->nr_pageblocks && buddy->whole_order == PAGEBLOCK_ORDER &&
+	    may_mix(pageblock->migratetype, buddy->migratetype)) {
+		whole_out(zone, number ^ 1);
+		buddy->migratetype = pageblock->migratetype;
+		whole_in(zone, number & ~1u, MAX_ORDER);
+	} else {
+		whole_in(zone, number, PAGEBLOCK_ORDER);
+	}
+}
+
+/* Takes a free pageblock off its list; a neighbour that was joined to it stays free alone. */
+static void whole_detach(struct zone *zone, uint32_t number)
+{
+	unsigned int order = zone->pageblocks[number].whole_order;
+
+	whole_out(zone, order == MAX_ORDER ? number & ~1u : number);
+	if (order == MAX_ORDER)
+		whole_in(zone, number ^ 1, PAGEBLOCK_ORDER);
+}
+
+static void whole_taken(struct zone *zone, uint32_t number)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	pageblock->free_pages = 0;
+	/* Only the first tag of a block is ever read while the pageblock is not prepared. */
+	if (!(pageblock->flags & PAGEBLOCK_READY))
+		zone->tags[number * PAGEBLOCK_PAGES] = TAG_NONE;
+	free_pages_changed(zone, -(int64_t)PAGEBLOCK_PAGES);
+}
+
+/* ---- taking ------------------------------------------------------------------------------------------------------- */
+
+/* A free pageblock gets valid bits, all ones; it is on no list any more. */
+static void split_whole(struct zone *zone, uint32_t number)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	whole_detach(zone, number);
+	if (!(pageblock->flags & PAGEBLOCK_READY))
+		zone_prepare_pageblock(zone, number);
+	pageblock_fill(pageblock, true);
+	pageblock->flags |= PAGEBLOCK_MAPPED;
+}
+
+/* Takes a block of order @have off its list, its bits still set; the first page's index. */
+static uint32_t detach_first(struct zone *zone, unsigned int have, enum migratetype mt)
+{
+	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, mt));
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	if (have >= PAGEBLOCK_ORDER) {
+		split_whole(zone, number);
+		return number * PAGEBLOCK_PAGES;
+	}
+	block_out(zone, pageblock, have);
+	return number * PAGEBLOCK_PAGES + pageblock_find(pageblock, have, 0);
+}
+
+/* [@index, @index + @taken) leaves the detached block of 2^have pages; the rest goes back in aligned pieces. */
+static void cut_block(struct zone *zone, uint32_t index, unsigned int have, uint32_t taken)
+{
+	struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
+	uint32_t end = index + (1u << MIN(have, PAGEBLOCK_ORDER));
+
+	pageblock_set_taken(pageblock, index % PAGEBLOCK_PAGES, taken);
+	pageblock->free_pages -= taken;
+	free_pages_changed(zone, -(int64_t)taken);
+	for (uint32_t at = index + taken; at < end; at += 1u << __builtin_ctz(at))
+		block_in(zone, pageblock, (unsigned int)__builtin_ctz(at));
+}
+
+static uint32_t take_whole(struct zone *zone, unsigned int have, enum migratetype mt, unsigned int order)
+{
+	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, mt));
+
+	if (order == MAX_ORDER) {
+		whole_out(zone, number);
+		whole_taken(zone, number + 1);
+	} else {
+		whole_detach(zone, number);
+	}
+	whole_taken(zone, number);
+	return number * PAGEBLOCK_PAGES;
+}
+
+uint32_t buddy_take_from_locked(struct zone *zone, unsigned int have, enum migratetype mt, unsigned int order)
+{
+	uint32_t index;
+
+	if (order >= PAGEBLOCK_ORDER)
+		return take_whole(zone, have, mt, order);
+	index = detach_first(zone, have, mt);
+	cut_block(zone, index, have, 1u << order);
+	return index;
+}
+
+static unsigned int smallest_order(const struct zone *zone, unsigned int order, enum migratetype mt)
+{
+	while (order < NR_ORDERS && !zone->free_blocks[order][mt])
+		order++;
+	return order;
+}
+
+uint32_t buddy_take_locked(struct zone *zone, unsigned int order, enum migratetype mt)
+{
+	unsigned int have = smallest_order(zone, order, mt);
+
+	return have < NR_ORDERS ? buddy_take_from_locked(zone, have, mt, order) : ZONE_INDEX_NONE;
+}
+
+uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count)
+{
+	uint32_t taken = 0;
+
+	while (taken < count) {
+		unsigned int have = smallest_order(zone, 0, mt);
+		uint32_t index, pages;
+
+		if (have == NR_ORDERS)
+			break;
+		pages = 1u << MIN(have, PAGEBLOCK_ORDER);
+		pages = MIN(pages, count - taken);
+		index = detach_first(zone, have, mt);
+		cut_block(zone, index, have, pages);
+		for (uint32_t at = 0; at < pages; at++)
+			indices[taken++] = index + at;
+	}
+	return taken;
+}
+
+/* ---- freeing ------------------------------------------------------------------------------------------------------ */
+
+static void NORETURN panic_double_free(const struct zone *zone, uint32_t index, unsigned int order)
+{
+	panic("double free: pfn 0x%lx order %u in zone %s is free already",
+	      (zone->start_pfn + index), order, zone->name);
+}
+
+static void free_whole(struct zone *zone, uint32_t index, unsigned int order)
+{
+	for (uint32_t number = index / PAGEBLOCK_PAGES; number < (index + (1u << order)) / PAGEBLOCK_PAGES; number++) {
+		if (zone->pageblocks[number].free_pages)
+			panic_double_free(zone, index, order);
+		whole_freed(zone, number);
+	}
+	free_pages_changed(zone, 1 << order);
+}
+
+/* The bits of a pageblock that was taken as a whole become valid when a part comes back. */
+static void unfold_taken(struct zone *zone, uint32_t number)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	if (!(pageblock->flags & PAGEBLOCK_READY))
+		zone_prepare_pageblock(zone, number);
+	pageblock_fill(pageblock, false);
+	pageblock->flags |= PAGEBLOCK_MAPPED;
+}
+
+void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
+{
+	struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
+	unsigned int at = index % PAGEBLOCK_PAGES;
+
+	DEBUG_ASSERT(IS_ALIGNED(index, 1u << order), "index 0x%x order %u", index, order);
+	if (order >= PAGEBLOCK_ORDER) {
+		free_whole(zone, index, order);
+		return;
+	}
+	if (pageblock->whole_order)
+		panic_double_free(zone, index, order);
+	if (!(pageblock->flags & PAGEBLOCK_MAPPED))
+		unfold_taken(zone, index / PAGEBLOCK_PAGES);
+	if (!pageblock_run_is_taken(pageblock, at, order))
+		panic_double_free(zone, index, order);
+
+	pageblock_set_free(pageblock, at, 1u << order);
+	pageblock->free_pages += 1u << order;
+	free_pages_changed(zone, 1 << order);
+	for (; order < PAGEBLOCK_ORDER && pageblock_run_is_free(pageblock, at ^ 1u << order, order); order++) {
+		block_out(zone, pageblock, order);
+		at &= ~(1u << order);
+	}
+	if (order < PAGEBLOCK_ORDER)
+		block_in(zone, pageblock, order);
+	else
+		whole_freed(zone, index / PAGEBLOCK_PAGES);
+}
+
+/* ---- types -------------------------------------------------------------------------------------------------------- */
+
+/* Lists of @from to lists of @to, for everything free in a pageblock that is not free as a whole. */
+static void move_blocks(struct zone *zone, uint32_t number, enum migratetype to)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+	unsigned int from = pageblock->migratetype;
+
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++) {
+		if (!pageblock->blocks[order])
+			continue;
+		block_set_remove(&zone->shape, zone_set(zone, order, from), number);
+		block_set_add(&zone->shape, zone_set(zone, order, to), number);
+		zone->free_blocks[order][from] -= pageblock->blocks[order];
+		zone->free_blocks[order][to] += pageblock->blocks[order];
+	}
+	pageblock->migratetype = (uint8_t)to;
+}
+
+unsigned int buddy_set_migratetype_locked(struct zone *zone, uint32_t number, enum migratetype mt)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	if (pageblock->migratetype == mt)
+		return pageblock->free_pages;
+	if (pageblock->whole_order) {
+		whole_detach(zone, number);
+		pageblock->migratetype = (uint8_t)mt;
+		whole_freed(zone, number);
+	} else {
+		move_blocks(zone, number, mt);
+	}
+	return pageblock->free_pages;
+}
+
+/* ---- public ------------------------------------------------------------------------------------------------------- */
+
+struct page *buddy_alloc(struct zone *zone, unsigned int order, enum migratetype mt)
+{
+	uint32_t index;
+
+	spin_lock(&zone->lock);
+	index = buddy_take_locked(zone, order, mt);
+	if (index == ZONE_INDEX_NONE)
+		index = fallback_take_locked(zone, order, mt);
+	spin_unlock(&zone->lock);
+	return index == ZONE_INDEX_NONE ? NULL : zone_page(zone, index);
+}
+
+void buddy_free(struct zone *zone, struct page *page, unsigned int order)
+{
+	spin_lock(&zone->lock);
+	buddy_free_locked(zone, zone_index(zone, page), order);
+	spin_unlock(&zone->lock);
+}
+
+unsigned int buddy_blocks(struct zone *zone, unsigned int order)
+{
+	unsigned int blocks = 0;
+
+	spin_lock(&zone->lock);
+	for (unsigned int mt = 0; mt < MIGRATE_TYPES; mt++)
+		blocks += zone->free_blocks[order][mt];
+	spin_unlock(&zone->lock);
+	return blocks;
+}

@@ -1,0 +1,37 @@
+/*
+ * Buddy allocator: blocks of 2^order pages, found by (order, migratetype).
+ *
+ * A list of a zone is the set of pageblocks that have a free block of that order; the block itself is found in the
+ * pageblock's bits. A free block is always on the list of its pageblock's type.
+ *
+ * Invariants (buddy_check() verifies them):
+ *   - a free block of order k starts at a multiple of 2^k;
+ *   - two free buddies of one order never coexist below the top order, unless their types may not mix;
+ *   - zone->free_pages equals the pages on all lists, and the bits, the counts and the lists agree.
+ * Locking: functions take zone->lock; a _locked suffix means that the caller holds it. Nothing sleeps.
+ */
+#pragma once
+
+#include "mm/zone.h"
+
+/*
+ * Take 2^order pages, preferring @mt; may convert a pageblock of another type.
+ * Returns the first page, or NULL if no list can serve the order.
+ */
+struct page *buddy_alloc(struct zone *zone, unsigned int order, enum migratetype mt) MUST_CHECK;
+/* Gives back what was taken, or an aligned part of it. Freeing what is free is a panic. */
+void buddy_free(struct zone *zone, struct page *page, unsigned int order);
+/* Free blocks of exactly this order, all types. */
+unsigned int buddy_blocks(struct zone *zone, unsigned int order);
+/* 0 or -EINVAL with a line per fault. */
+int buddy_check(struct zone *zone) MUST_CHECK;
+
+/* The same for the rest of mm/. A block is the index of its first page in the zone. */
+uint32_t buddy_take_locked(struct zone *zone, unsigned int order, enum migratetype mt);
+/* Takes the smallest block of at least @order from the list (@have, @mt), which must not be empty. */
+uint32_t buddy_take_from_locked(struct zone *zone, unsigned int have, enum migratetype mt, unsigned int order);
+/* Up to @count single pages of type @mt, no other; how many there were. */
+uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count);
+void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order);
+/* The pageblock's free blocks move to the lists of another type. Returns its free pages. */
+unsigned int buddy_set_migratetype_locked(struct zone *zone, uint32_t number, enum migratetype mt);

@@ -1,0 +1,117 @@
+/*
+ * Falling back, by the rules of spec "fragmentation" (Linux 4.20).
+ *
+ * The largest block of another type goes first, so that one fallback serves many later requests; and then the whole
+ * pageblock is claimed if it pays: if the block is at least half a pageblock's order, or if the request is one
+ * that cannot move. A movable request that may not claim takes the smallest sufficient block instead: it does
+ * little harm, for it can be moved away again. Claimed or not, the free blocks of a pageblock stay on one type's lists.
+ */
+#include "mm/fallback.h"
+
+#include "mm/buddy.h"
+
+static const uint8_t fallback_types[MIGRATE_PCPTYPES][2] = {
+	[MIGRATE_UNMOVABLE] = {MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE},
+	[MIGRATE_MOVABLE] = {MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE},
+	[MIGRATE_RECLAIMABLE] = {MIGRATE_UNMOVABLE, MIGRATE_MOVABLE},
+};
+
+static bool may_claim(unsigned int have, enum migratetype mt)
+{
+	return have >= PAGEBLOCK_ORDER / 2 || mt != MIGRATE_MOVABLE;
+}
+
+/* A type that has a block of this order, in the order of preference; MIGRATE_TYPES if none has. */
+static unsigned int find_type(const struct zone *zone, unsigned int have, enum migratetype mt)
+{
+	for (unsigned int at = 0; at < ARRAY_SIZE(fallback_types[mt]); at++)
+		if (zone->free_blocks[have][fallback_types[mt][at]])
+			return fallback_types[mt][at];
+	return MIGRATE_TYPES;
+}
+
+/* Owners whose pages can be moved; what LRU and movable-operations flags say elsewhere. */
+static bool owner_is_movable(enum page_owner owner)
+{
+	return owner == PAGE_OWNER_PAGE_CACHE || owner == PAGE_OWNER_ANON || owner == PAGE_OWNER_BALLOON;
+}
+
+static unsigned int count_movable_pages(const struct zone *zone, uint32_t number)
+{
+	const uint8_t *tags = &zone->tags[number * PAGEBLOCK_PAGES];
+	unsigned int pages = 0;
+
+	if (!(zone->pageblocks[number].flags & PAGEBLOCK_READY))
+		return 0;
+	for (unsigned int at = 0; at < PAGEBLOCK_PAGES; at++)
+		if (owner_is_movable(TAG_OWNER(tags[at])))
+			pages += 1u << TAG_ORDER(tags[at]);
+	return pages;
+}
+
+/* Pages in use that the new type would not mind: they count towards the half that a claim needs. */
+static unsigned int compatible_pages(const struct zone *zone, uint32_t number, enum migratetype mt)
+{
+	const struct pageblock *pageblock = &zone->pageblocks[number];
+	unsigned int movable = count_movable_pages(zone, number);
+
+	if (mt == MIGRATE_MOVABLE)
+		return movable;
+	if (pageblock->migratetype == MIGRATE_MOVABLE)
+		return PAGEBLOCK_PAGES - pageblock->free_pages - movable;
+	return 0;
+}
+
+/* The pageblock changes its type, its free blocks with it, if enough of it is free or fits. */
+static bool try_claim(struct zone *zone, uint32_t number, enum migratetype mt)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	if (pageblock->free_pages + compatible_pages(zone, number, mt) < PAGEBLOCK_PAGES / 2)
+		return false;
+	buddy_set_migratetype_locked(zone, number, mt);
+	return true;
+}
+
+static void claim_whole(struct zone *zone, uint32_t number, unsigned int have, enum migratetype mt)
+{
+	if (have == MAX_ORDER)
+		buddy_set_migratetype_locked(zone, number + 1, mt);
+	buddy_set_migratetype_locked(zone, number, mt);
+}
+
+static uint32_t take_foreign(struct zone *zone, unsigned int have, enum migratetype from, unsigned int order,
+			     enum migratetype mt)
+{
+	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, from));
+
+	if (have >= PAGEBLOCK_ORDER) {
+		claim_whole(zone, number, have, mt);
+		return buddy_take_locked(zone, order, mt);
+	}
+	if (may_claim(have, mt) && try_claim(zone, number, mt))
+		return buddy_take_locked(zone, order, mt);
+	return buddy_take_from_locked(zone, have, from, order);
+}
+
+uint32_t fallback_take_locked(struct zone *zone, unsigned int order, enum migratetype mt)
+{
+	unsigned int from;
+
+	if (mt >= MIGRATE_PCPTYPES)
+		return ZONE_INDEX_NONE;
+	for (unsigned int have = NR_ORDERS; have-- > order;) {
+		from = find_type(zone, have, mt);
+		if (from == MIGRATE_TYPES)
+			continue;
+		if (may_claim(have, mt))
+			return take_foreign(zone, have, from, order, mt);
+		break; /* movable, and all there is is small: the smallest then */
+	}
+	for (unsigned int have = order; have < NR_ORDERS; have++) {
+		from = find_type(zone, have, mt);
+		if (from != MIGRATE_TYPES)
+			return take_foreign(zone, have, from, order, mt);
+	}
+	return ZONE_INDEX_NONE;
+}

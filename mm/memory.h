@@ -1,0 +1,52 @@
+/*
+ * The machine's memory as a whole: its nodes and zones. For mm/ itself; users see mm/page_alloc.h.
+ */
+#pragma once
+
+#include "kernel/machine.h"
+#include "mm/memblock.h"
+#include "mm/page_alloc.h"
+#include "mm/zone.h"
+
+#define MEMORY_MAX_ZONES (MACHINE_MAX_NODES * NR_ZONE_TYPES)
+#define ZONE_GRANULE_SHIFT (PAGE_SHIFT + MAX_ORDER) /* 4 MiB belong to one zone */
+#define ZONE_MAP_NONE UINT8_MAX
+
+struct node {
+	int id;
+	/* Where its allocations look, in order, NULL at the end: own zones from the highest, then the next node's. */
+	struct zone *zonelist[MEMORY_MAX_ZONES + 1];
+	struct zone *zones[NR_ZONE_TYPES]; /* NULL: the node has none of that type */
+};
+
+struct memory {
+	uint32_t nr_nodes, nr_zones;
+	uint64_t end_granule;
+	uint8_t *zone_map; /* granule → index in zones, or ZONE_MAP_NONE */
+	struct node nodes[MACHINE_MAX_NODES];
+	struct zone zones[MEMORY_MAX_ZONES];
+};
+
+extern struct memory memory;
+
+/*
+ * Builds nodes and zones from @mb and @machine and gives all free memory to them; from then on alloc_pages() works
+ * and @mb is closed. @map_structs maps memory for page structures (whole large pages); NULL: they are mapped already.
+ * Panics if the memory does not even suffice for its own description.
+ */
+void mm_init(struct memblock *mb, const struct machine *machine,
+	     int (*map_structs)(uint64_t virt, uint64_t phys, uint64_t bytes));
+/* /proc/meminfo and its like. */
+int memory_files_init(void) MUST_CHECK;
+
+/* NULL for a pfn that no zone has. */
+static inline struct zone *zone_of_pfn(uint64_t pfn)
+{
+	uint64_t granule = pfn >> MAX_ORDER;
+
+	if (unlikely(granule >= memory.end_granule || memory.zone_map[granule] == ZONE_MAP_NONE))
+		return NULL;
+	return &memory.zones[memory.zone_map[granule]];
+}
+
+#define for_each_zone(zone) for (struct zone *zone = memory.zones; zone < memory.zones + memory.nr_zones; zone++)

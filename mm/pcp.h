@@ -1,0 +1,52 @@
+/*
+ * Per-CPU lists: magazines of blocks in front of a zone's buddy lists, for small orders and for whole pageblocks.
+ *
+ * A magazine is an array of page indices, last in first out; when it is empty or full, a batch moves under the
+ * zone's lock. Pages in it are allocated as far as the buddy system is concerned, and tagged TAG_PCP.
+ * The same structure counts what its CPU allocated and freed, and for whom, so that a page is accounted for in the
+ * same cache lines that serve it.
+ * Locking: pcp->lock, taken by the owner with preemption off, and by whoever drains it.
+ */
+#pragma once
+
+#include "mm/zone.h"
+
+#define PCP_SMALL_ORDERS 4u /* orders 0..3 */
+#define PCP_CLASSES      (PCP_SMALL_ORDERS + 1)
+#define PCP_LISTS        (PCP_CLASSES * MIGRATE_PCPTYPES)
+#define PCP_ITEMS        1080u /* see class_items in pcp.c */
+
+struct pcp {
+	struct spinlock lock;
+	uint16_t count[PCP_LISTS];
+	uint64_t allocated_pages, freed_pages; /* ever, by this CPU from this zone */
+	int64_t owned_pages[NR_PAGE_OWNERS];   /* allocated less freed: only the sum over CPUs means something */
+	uint64_t drained_batches, refilled_batches;
+	uint32_t items[PCP_ITEMS];
+} CACHE_LINE_ALIGNED;
+
+/* The limits of a zone's magazines follow from its size. */
+struct pcp_limits {
+	uint16_t high, batch;
+};
+struct pcp_limits pcp_limits(const struct zone *zone, unsigned int order);
+
+static inline bool pcp_serves(unsigned int order)
+{
+	return order < PCP_SMALL_ORDERS || order == PAGEBLOCK_ORDER;
+}
+
+void pcp_init(struct zone *zone);
+/* A block from the magazine for @owner; ZONE_INDEX_NONE if it is empty. @order is one that pcp_serves(). */
+uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
+/* The same, first filling the magazine from the buddy lists. */
+uint32_t pcp_refill_and_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
+/* Any order, straight from the buddy lists. */
+uint32_t pcp_bypass_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
+/* Gives back a block of any order. A panic if it is not an allocated block of that order. */
+void pcp_give(struct zone *zone, uint32_t index, unsigned int order);
+/* Everything on @cpu's magazines, or on all CPUs', goes back to the buddy lists. Any CPU may call. */
+void pcp_drain(struct zone *zone, unsigned int cpu);
+void pcp_drain_all(struct zone *zone);
+/* Pages on all magazines; exact only while nobody uses them. */
+uint64_t pcp_pages(const struct zone *zone);

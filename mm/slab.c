@@ -1,0 +1,313 @@
+/*
+ * Slabs of equal objects.
+ *
+ * A slab is a block of pages. Its first page's structure holds the list of free objects (private) and the number of
+ * objects in use (mapcount); every page's structure names the cache (mapping) and the page's place in the slab
+ * (index), so that any address leads to its slab. A free object holds the address of the next free one and a mark that
+ * depends on its own address: an object that carries its mark when it is freed is looked for on the list, and a
+ * find is a double free. Slabs with room are on the partial list; one empty slab per cache is kept for the next.
+ */
+#include "mm/slab.h"
+
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/page_alloc.h"
+
+#define FREE_MARK     0x5afe0b1ec70f4eedull
+#define REDZONE       0xbb5a5aa5a55abb11ull
+#define POISON        0x6b
+#define OBJECT_ALIGN  16u
+#define WANTED_OBJECTS 8u
+
+struct free_object {
+	struct free_object *next;
+	uint64_t mark;
+};
+
+#ifdef BALLONET_DEBUG
+#define REDZONE_BYTES OBJECT_ALIGN
+#define POISONING     true
+#else
+#define REDZONE_BYTES 0u
+#define POISONING     false
+#endif
+
+void slab_cache_init(struct slab_cache *cache, const char *name, size_t object_bytes)
+{
+	ASSERT(object_bytes && object_bytes <= 8192, "cache %s: %zu bytes", name, object_bytes);
+	*cache = (struct slab_cache){.name = name};
+	cache->object_bytes = (uint32_t)ALIGN_UP(MAX(object_bytes, sizeof(struct free_object)), OBJECT_ALIGN);
+	cache->stride_bytes = cache->object_bytes + REDZONE_BYTES;
+	while ((PAGE_SIZE << cache->order) / cache->stride_bytes < WANTED_OBJECTS)
+		cache->order++;
+	cache->objects = (uint32_t)((PAGE_SIZE << cache->order) / cache->stride_bytes);
+	spin_lock_init(&cache->lock, "slab");
+	list_init(&cache->partial);
+	list_init(&cache->node);
+}
+
+/* ---- objects ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t mark_of(const struct free_object *object)
+{
+	return FREE_MARK ^ (uint64_t)object;
+}
+
+static uint64_t *redzone_of(const struct slab_cache *cache, void *object)
+{
+	return (uint64_t *)((char *)object + cache->object_bytes);
+}
+
+/* Behind the two words that a free object uses itself. */
+static void poison(const struct slab_cache *cache, struct free_object *object)
+{
+	if (POISONING)
+		memset(object + 1, POISON, cache->object_bytes - sizeof(*object));
+}
+
+static void check_handed_out(const struct slab_cache *cache, struct free_object *object)
+{
+	const uint8_t *bytes = (const uint8_t *)object;
+
+	if (object->mark != mark_of(object))
+		panic("slab %s: free object %p was written to (its mark is gone)", cache->name, (void *)object);
+	if (!POISONING)
+		return;
+	for (uint32_t at = sizeof(*object); at < cache->object_bytes; at++)
+		if (bytes[at] != POISON)
+			panic("slab %s: free object %p was written to at byte %u", cache->name, (void *)object, at);
+	*redzone_of(cache, object) = REDZONE;
+}
+
+static bool on_free_list(const struct page *slab, const struct free_object *object)
+{
+	for (const struct free_object *at = (void *)slab->private; at; at = at->next)
+		if (at == object)
+			return true;
+	return false;
+}
+
+static void check_given_back(const struct slab_cache *cache, const struct page *slab, struct free_object *object)
+{
+	size_t offset = (size_t)((char *)object - (char *)page_address(slab));
+
+	if (offset % cache->stride_bytes || offset / cache->stride_bytes >= cache->objects)
+		panic("slab %s: freeing %p, where no object begins", cache->name, (void *)object);
+	if (unlikely(object->mark == mark_of(object)) && on_free_list(slab, object))
+		panic("double free: %p of slab %s is free already", (void *)object, cache->name);
+	if (POISONING && *redzone_of(cache, object) != REDZONE)
+		panic("slab %s: object %p was written beyond its %u bytes", cache->name, (void *)object,
+		      cache->object_bytes);
+}
+
+/* ---- slabs -------------------------------------------------------------------------------------------------------- */
+
+static struct page *slab_of(const void *object)
+{
+	struct page *page = virt_to_page(object);
+
+	return page - page->index;
+}
+
+static void fill_slab(struct slab_cache *cache, struct page *slab)
+{
+	char *memory = page_address(slab);
+	struct free_object *next = NULL;
+
+	for (uint32_t at = 0; at < 1u << cache->order; at++) {
+		slab[at].mapping = cache;
+		slab[at].index = at;
+	}
+	for (uint32_t at = cache->objects; at--;) {
+		struct free_object *object = (struct free_object *)(memory + at * cache->stride_bytes);
+
+		object->next = next;
+		object->mark = mark_of(object);
+		poison(cache, object);
+		next = object;
+	}
+	slab->private = (uint64_t)next;
+	slab->mapcount = 0;
+}
+
+static struct page *new_slab(struct slab_cache *cache, uint32_t gfp)
+{
+	struct page *slab = alloc_pages((gfp & 0xffffff) | GFP_OWNER(PAGE_OWNER_SLAB), cache->order);
+
+	if (slab)
+		fill_slab(cache, slab);
+	return slab;
+}
+
+static void release_slab(struct slab_cache *cache, struct page *slab)
+{
+	for (uint32_t at = 0; at < 1u << cache->order; at++) {
+		slab[at].mapping = NULL;
+		slab[at].index = 0;
+	}
+	free_pages(slab, cache->order);
+}
+
+static void *take_object(struct slab_cache *cache, struct page *slab)
+{
+	struct free_object *object = (void *)slab->private;
+
+	check_handed_out(cache, object);
+	slab->private = (uint64_t)object->next;
+	object->mark = 0;
+	if (slab->mapcount++ == 0)
+		cache->nr_free_slabs--;
+	if (!object->next)
+		list_del(&slab->lru);
+	cache->nr_objects++;
+	return object;
+}
+
+void *slab_alloc(struct slab_cache *cache, uint32_t gfp)
+{
+	struct page *slab;
+	void *object;
+
+	spin_lock(&cache->lock);
+	if (list_empty(&cache->partial)) {
+		/* Pages are had without the lock; who else comes meanwhile brings a slab of his own. */
+		spin_unlock(&cache->lock);
+		slab = new_slab(cache, gfp);
+		if (!slab)
+			return NULL;
+		spin_lock(&cache->lock);
+		list_add(&cache->partial, &slab->lru);
+		cache->nr_slabs++;
+		cache->nr_free_slabs++;
+	}
+	object = take_object(cache, list_first_entry(&cache->partial, struct page, lru));
+	spin_unlock(&cache->lock);
+	return object;
+}
+
+/* True if the slab is now one empty slab too many, and off all lists. */
+static bool put_object(struct slab_cache *cache, struct page *slab, struct free_object *object)
+{
+	check_given_back(cache, slab, object);
+	if (!slab->private)
+		list_add(&cache->partial, &slab->lru);
+	object->next = (void *)slab->private;
+	object->mark = mark_of(object);
+	poison(cache, object);
+	slab->private = (uint64_t)object;
+	cache->nr_objects--;
+	if (--slab->mapcount)
+		return false;
+	list_del(&slab->lru);
+	if (cache->nr_free_slabs) {
+		cache->nr_slabs--;
+		return true;
+	}
+	cache->nr_free_slabs++;
+	list_add_tail(&cache->partial, &slab->lru);
+	return false;
+}
+
+void slab_free(struct slab_cache *cache, void *object)
+{
+	struct page *slab;
+	bool empty;
+
+	if (!object)
+		return;
+	if (!slab_cache_of(object))
+		panic("slab: freeing %p, which lies in no slab", object);
+	slab = slab_of(object);
+	ASSERT(!cache || cache == slab->mapping, "%p belongs to another cache than %s", object, cache->name);
+	cache = slab->mapping;
+	spin_lock(&cache->lock);
+	empty = put_object(cache, slab, object);
+	spin_unlock(&cache->lock);
+	if (empty)
+		release_slab(cache, slab);
+}
+
+struct slab_cache *slab_cache_of(const void *object)
+{
+	struct page *page = virt_to_page(object);
+
+	if (!pfn_valid(page_to_pfn(page)))
+		return NULL;
+	/* A page that heads a block of another owner, or that is free, has no business with slabs. */
+	if (page_owner(page) != PAGE_OWNER_SLAB && (page_owner(page) != PAGE_OWNER_NONE || !page->index))
+		return NULL;
+	return page_owner(page - page->index) == PAGE_OWNER_SLAB ? page->mapping : NULL;
+}
+
+/* ---- housekeeping ------------------------------------------------------------------------------------------------- */
+
+static struct page *detach_empty(struct slab_cache *cache)
+{
+	struct page *slab = NULL, *at;
+
+	spin_lock(&cache->lock);
+	list_for_each_entry(at, &cache->partial, lru)
+		if (!at->mapcount)
+			slab = at;
+	if (slab) {
+		list_del(&slab->lru);
+		cache->nr_slabs--;
+		cache->nr_free_slabs--;
+	}
+	spin_unlock(&cache->lock);
+	return slab;
+}
+
+uint64_t slab_shrink(struct slab_cache *cache)
+{
+	uint64_t pages = 0;
+	struct page *slab;
+
+	while ((slab = detach_empty(cache))) {
+		release_slab(cache, slab);
+		pages += 1u << cache->order;
+	}
+	return pages;
+}
+
+void slab_cache_destroy(struct slab_cache *cache)
+{
+	slab_shrink(cache);
+	ASSERT(!cache->nr_objects && !cache->nr_slabs, "cache %s: %lu objects left", cache->name,
+	       cache->nr_objects);
+}
+
+static int check_slab(struct slab_cache *cache, const struct page *slab)
+{
+	uint32_t free = 0;
+
+	for (struct free_object *at = (void *)slab->private; at && free <= cache->objects; at = at->next) {
+		if (at->mark != mark_of(at))
+			pr_err("slab_check: %s: free object %p has no mark", cache->name, (void *)at);
+		free++;
+	}
+	if (free + slab->mapcount == cache->objects)
+		return 0;
+	pr_err("slab_check: %s: %u free, %u in use, %u in all", cache->name, free, slab->mapcount, cache->objects);
+	return -EINVAL;
+}
+
+int slab_check(struct slab_cache *cache)
+{
+	struct page *slab;
+	int result = 0;
+	uint32_t empty = 0;
+
+	spin_lock(&cache->lock);
+	list_for_each_entry(slab, &cache->partial, lru) {
+		empty += !slab->mapcount;
+		if (check_slab(cache, slab))
+			result = -EINVAL;
+	}
+	if (empty != cache->nr_free_slabs)
+		result = -EINVAL;
+	spin_unlock(&cache->lock);
+	return result;
+}

@@ -1,0 +1,39 @@
+/*
+ * Slabs: caches of objects of one size, cut from blocks of pages.
+ *
+ * An object is at least 16-byte aligned and not cleared. Freeing what is free is a panic, in every build; in debug
+ * builds free objects are poisoned, and a mark behind each object shows writes beyond its end.
+ * Locking: the cache's own spin lock, order: slab → pcp → zone. Nothing here may be called from interrupts.
+ */
+#pragma once
+
+#include "kernel/spinlock.h"
+#include "lib/list.h"
+
+struct slab_cache {
+	const char *name;
+	uint32_t object_bytes; /* what a user gets */
+	uint32_t stride_bytes; /* from object to object */
+	uint32_t order;        /* of a slab's block of pages */
+	uint32_t objects;      /* in a slab */
+	struct spinlock lock;
+	struct list_node partial; /* struct page.lru of slabs with a free object, emptiest last */
+	uint32_t nr_slabs, nr_free_slabs;
+	uint64_t nr_objects; /* in use */
+	struct list_node node; /* in the list of all caches */
+};
+
+/* @object_bytes up to 8192. The name is not copied. */
+void slab_cache_init(struct slab_cache *cache, const char *name, size_t object_bytes);
+/* All objects must have been freed. */
+void slab_cache_destroy(struct slab_cache *cache);
+/* NULL if no pages can be had with @gfp (mm/page_alloc.h). */
+void *slab_alloc(struct slab_cache *cache, uint32_t gfp) MUST_CHECK;
+/* NULL is fine. Finds the cache by itself; must be an object of @cache if that is not NULL. */
+void slab_free(struct slab_cache *cache, void *object);
+/* The cache an object belongs to, or NULL if it lies in no slab. */
+struct slab_cache *slab_cache_of(const void *object);
+/* Gives empty slabs back; the pages freed. */
+uint64_t slab_shrink(struct slab_cache *cache);
+/* Counts agree, all free objects are on their slab's list once. 0 or -EINVAL with a line per fault. */
+int slab_check(struct slab_cache *cache) MUST_CHECK;

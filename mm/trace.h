@@ -1,0 +1,37 @@
+/*
+ * The allocator's trace events, with Linux's names, fields and text (system "kmem").
+ *
+ * They cost one predictable branch while off; the functions here keep the argument lists out of the hot code.
+ */
+#pragma once
+
+#include "kernel/trace.h"
+#include "mm/page.h"
+
+TRACE_EVENT_DECLARE(mm_page_alloc, const void *page; uint64_t pfn; uint32_t order; int32_t migratetype;
+		    uint32_t gfp_flags;);
+TRACE_EVENT_DECLARE(mm_page_free, const void *page; uint64_t pfn; uint32_t order;);
+TRACE_EVENT_DECLARE(mm_page_alloc_zone_locked, const void *page; uint64_t pfn; uint32_t order; int32_t migratetype;
+		    int32_t percpu_refill;);
+TRACE_EVENT_DECLARE(mm_page_pcpu_drain, const void *page; uint64_t pfn; uint32_t order; int32_t migratetype;);
+TRACE_EVENT_DECLARE(mm_page_alloc_extfrag, const void *page; uint64_t pfn; int32_t alloc_order; int32_t fallback_order;
+		    int32_t alloc_migratetype; int32_t fallback_migratetype; int32_t change_ownership;);
+
+/* @page may be NULL: the allocation failed. */
+void trace_page_alloc_slow(const struct page *page, unsigned int order, enum migratetype mt, uint32_t gfp);
+void trace_page_free_slow(const struct page *page, unsigned int order);
+void trace_page_alloc_zone_locked_slow(const struct page *page, unsigned int order, enum migratetype mt, bool refill);
+void trace_page_pcpu_drain_slow(const struct page *page, unsigned int order, enum migratetype mt);
+void trace_page_alloc_extfrag_slow(const struct page *page, unsigned int order, unsigned int have, enum migratetype mt,
+				   enum migratetype from, bool claimed);
+
+#define TRACE_PAGE(event, ...)                                \
+	do {                                                  \
+		if (trace_enabled(mm_page_##event))           \
+			trace_page_##event##_slow(__VA_ARGS__); \
+	} while (0)
+#define trace_page_alloc(...)             TRACE_PAGE(alloc, __VA_ARGS__)
+#define trace_page_free(...)              TRACE_PAGE(free, __VA_ARGS__)
+#define trace_page_alloc_zone_locked(...) TRACE_PAGE(alloc_zone_locked, __VA_ARGS__)
+#define trace_page_pcpu_drain(...)        TRACE_PAGE(pcpu_drain, __VA_ARGS__)
+#define trace_page_alloc_extfrag(...)     TRACE_PAGE(alloc_extfrag, __VA_ARGS__)

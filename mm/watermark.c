@@ -1,0 +1,100 @@
+/*
+ * Watermarks by the well-known rules.
+ *
+ * min: min_free_kbytes, shared out by size; low and high: above it by a quarter of min, or by
+ * watermark_scale_factor of the zone if that is more, once and twice. Requests that could have been served from a
+ * higher zone leave lowmem_reserve behind in a lower one: 1/ratio of all memory above it.
+ */
+#include "mm/watermark.h"
+
+#include "mm/memory.h"
+
+struct watermark_settings watermark_settings = {
+	.scale_factor = 10,
+	.boost_factor = 15000,
+	.lowmem_reserve_ratio = {[ZONE_DMA] = 256, [ZONE_DMA32] = 256, [ZONE_NORMAL] = 32},
+};
+
+static uint64_t square_root(uint64_t of)
+{
+	uint64_t root = 0;
+
+	for (uint64_t bit = 1ull << 31; bit; bit >>= 1)
+		if ((root + bit) * (root + bit) <= of)
+			root += bit;
+	return root;
+}
+
+uint64_t watermark_default_min_free_kbytes(uint64_t lowmem_kbytes)
+{
+	uint64_t kbytes = square_root(lowmem_kbytes * 16);
+
+	kbytes = MIN(kbytes, 65536ul);
+	return MAX(kbytes, 128ul);
+}
+
+static uint64_t managed_pages(void)
+{
+	uint64_t pages = 0;
+
+	for_each_zone(zone)
+		pages += zone->managed_pages;
+	return pages;
+}
+
+static void set_marks(struct zone *zone, uint64_t min_pages, uint64_t all_pages)
+{
+	uint64_t min = all_pages ? min_pages * zone->managed_pages / all_pages : 0;
+	uint64_t step = MAX(min / 4, zone->managed_pages * watermark_settings.scale_factor / 10000);
+
+	WRITE_ONCE(zone->watermark[WATERMARK_MIN], min);
+	WRITE_ONCE(zone->watermark[WATERMARK_LOW], min + step);
+	WRITE_ONCE(zone->watermark[WATERMARK_HIGH], min + 2 * step);
+}
+
+/* Of the same node: what is above @zone, up to @type. */
+static void set_reserves(struct zone *zone)
+{
+	struct node *node = &memory.nodes[zone->node];
+	uint64_t above = 0, ratio = watermark_settings.lowmem_reserve_ratio[zone->type];
+
+	for (unsigned int type = zone->type + 1; type < NR_ZONE_TYPES; type++) {
+		above += node->zones[type] ? node->zones[type]->managed_pages : 0;
+		WRITE_ONCE(zone->lowmem_reserve[type], ratio ? above / ratio : 0);
+	}
+}
+
+void watermark_set_all(void)
+{
+	uint64_t all_pages = managed_pages();
+
+	if (!watermark_settings.min_free_kbytes)
+		watermark_settings.min_free_kbytes = watermark_default_min_free_kbytes(all_pages * (PAGE_SIZE / 1024));
+	for_each_zone(zone) {
+		set_marks(zone, watermark_settings.min_free_kbytes / (PAGE_SIZE / 1024), all_pages);
+		set_reserves(zone);
+	}
+}
+
+uint64_t watermark_pages(const struct zone *zone, enum watermark mark)
+{
+	return READ_ONCE(zone->watermark[mark]) + READ_ONCE(zone->watermark_boost);
+}
+
+static bool has_block(const struct zone *zone, unsigned int order)
+{
+	for (; order < NR_ORDERS; order++)
+		for (unsigned int mt = 0; mt < MIGRATE_PCPTYPES; mt++)
+			if (READ_ONCE(zone->free_blocks[order][mt]))
+				return true;
+	return false;
+}
+
+bool watermark_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest)
+{
+	uint64_t free = zone_free_pages(zone), taken = 1ull << order;
+
+	if (free < taken + mark + READ_ONCE(zone->lowmem_reserve[highest]))
+		return false;
+	return order == 0 || has_block(zone, order);
+}

@@ -1,0 +1,298 @@
+/*
+ * Zones: set-up by pageblocks, and verification.
+ *
+ * At boot a range of memory is first said to be present and then, in part, given to the allocator. A pageblock that
+ * is present or free as a whole costs one line of its structure. Only the few that are partly something else get
+ * their tags and page structures prepared at once, to say page by page what is what.
+ */
+#include "mm/zone.h"
+
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/buddy.h"
+#include "mm/pcp.h"
+
+/* ---- the arrays --------------------------------------------------------------------------------------------------- */
+
+struct zone_arrays {
+	uint32_t nr_pageblocks;
+	struct block_set_shape shape;
+	size_t pageblocks, pcps, sets, tags; /* bytes */
+};
+
+static struct zone_arrays arrays_for(const struct zone_config *config)
+{
+	struct zone_arrays arrays;
+
+	arrays.nr_pageblocks = (uint32_t)DIV_ROUND_UP(config->end_pfn - config->start_pfn, PAGEBLOCK_PAGES);
+	block_set_shape_init(&arrays.shape, arrays.nr_pageblocks);
+	arrays.pageblocks = arrays.nr_pageblocks * sizeof(struct pageblock);
+	arrays.pcps = ALIGN_UP(config->nr_cpus * sizeof(struct pcp), CACHE_LINE_BYTES);
+	arrays.sets = ALIGN_UP((size_t)NR_ORDERS * MIGRATE_TYPES * arrays.shape.words * sizeof(uint64_t),
+			       CACHE_LINE_BYTES);
+	arrays.tags = (size_t)arrays.nr_pageblocks * PAGEBLOCK_PAGES;
+	return arrays;
+}
+
+size_t zone_metadata_bytes(const struct zone_config *config)
+{
+	struct zone_arrays arrays = arrays_for(config);
+
+	return arrays.pageblocks + arrays.pcps + arrays.sets + arrays.tags;
+}
+
+void zone_init(struct zone *zone, const struct zone_config *config, void *metadata)
+{
+	struct zone_arrays arrays = arrays_for(config);
+	char *at = metadata;
+
+	ASSERT(IS_ALIGNED(config->start_pfn, 1u << MAX_ORDER) && config->end_pfn > config->start_pfn);
+	ASSERT(IS_ALIGNED((uintptr_t)metadata, 128u));
+	*zone = (struct zone){
+		.name = config->name,
+		.node = config->node,
+		.type = config->type,
+		.nr_cpus = config->nr_cpus,
+		.start_pfn = config->start_pfn,
+		.spanned_pages = config->end_pfn - config->start_pfn,
+		.nr_pageblocks = arrays.nr_pageblocks,
+		.pages = config->pages,
+		.shape = arrays.shape,
+		.pageblocks = (struct pageblock *)at,
+		.pcps = (struct pcp *)(at + arrays.pageblocks),
+		.sets = (uint64_t *)(at + arrays.pageblocks + arrays.pcps),
+		.tags = (uint8_t *)at + arrays.pageblocks + arrays.pcps + arrays.sets,
+	};
+	spin_lock_init(&zone->lock, "zone");
+	memset(zone->pageblocks, 0, arrays.pageblocks);
+	memset(zone->sets, 0, arrays.sets);
+	pcp_init(zone);
+}
+
+void zone_prepare_pageblock(struct zone *zone, uint32_t number)
+{
+	uint32_t index = number * PAGEBLOCK_PAGES;
+
+	memset(zone->tags + index, TAG_NONE, PAGEBLOCK_PAGES);
+	memset(zone->pages + index, 0, PAGEBLOCK_PAGES * sizeof(struct page));
+	zone->pageblocks[number].flags |= PAGEBLOCK_READY;
+}
+
+/* ---- what is there ------------------------------------------------------------------------------------------------ */
+
+/* Prepares a pageblock of which not all pages are of one kind; @tag is what they were so far. */
+static void prepare_mixed(struct zone *zone, uint32_t number, uint8_t tag)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+	size_t pages = MIN((uint64_t)PAGEBLOCK_PAGES, zone->spanned_pages - (uint64_t)number * PAGEBLOCK_PAGES);
+
+	if (pageblock->flags & PAGEBLOCK_READY)
+		return;
+	memset(zone->tags + number * PAGEBLOCK_PAGES, TAG_ABSENT, PAGEBLOCK_PAGES);
+	memset(zone->tags + number * PAGEBLOCK_PAGES, tag, pages);
+	memset(zone->pages + number * PAGEBLOCK_PAGES, 0, pages * sizeof(struct page));
+	pageblock->flags &= ~PAGEBLOCK_RESERVED;
+	pageblock->flags |= PAGEBLOCK_READY | PAGEBLOCK_MAPPED;
+}
+
+/* Calls @part for the piece of each pageblock that the range covers. */
+static void for_each_part(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn,
+			  void (*part)(struct zone *zone, uint32_t first, uint32_t end))
+{
+	uint64_t first = first_pfn - zone->start_pfn, end = end_pfn - zone->start_pfn;
+
+	ASSERT(first_pfn >= zone->start_pfn && end <= zone->spanned_pages, "outside zone %s", zone->name);
+	for (uint64_t at = first; at < end;) {
+		uint64_t next = MIN(end, ALIGN_DOWN(at, PAGEBLOCK_PAGES) + PAGEBLOCK_PAGES);
+
+		part(zone, (uint32_t)at, (uint32_t)next);
+		at = next;
+	}
+}
+
+static void present_part(struct zone *zone, uint32_t first, uint32_t end)
+{
+	struct pageblock *pageblock = &zone->pageblocks[first / PAGEBLOCK_PAGES];
+
+	pageblock->migratetype = MIGRATE_MOVABLE;
+	if (end - first == PAGEBLOCK_PAGES) {
+		pageblock->flags |= PAGEBLOCK_PRESENT | PAGEBLOCK_RESERVED;
+	} else {
+		prepare_mixed(zone, first / PAGEBLOCK_PAGES, TAG_ABSENT);
+		pageblock->flags |= PAGEBLOCK_PRESENT;
+		memset(zone->tags + first, TAG(PAGE_OWNER_RESERVED, 0), end - first);
+	}
+	zone->present_pages += end - first;
+}
+
+void zone_add_present(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
+{
+	for_each_part(zone, first_pfn, end_pfn, present_part);
+}
+
+static void free_part(struct zone *zone, uint32_t first, uint32_t end)
+{
+	struct pageblock *pageblock = &zone->pageblocks[first / PAGEBLOCK_PAGES];
+
+	ASSERT(pageblock->flags & PAGEBLOCK_PRESENT, "pfn 0x%lx is no memory",
+	       (zone->start_pfn + first));
+	zone->managed_pages += end - first;
+	if (end - first == PAGEBLOCK_PAGES && !(pageblock->flags & PAGEBLOCK_READY)) {
+		pageblock->flags &= ~PAGEBLOCK_RESERVED;
+		buddy_free_locked(zone, first, PAGEBLOCK_ORDER);
+		return;
+	}
+	prepare_mixed(zone, first / PAGEBLOCK_PAGES, TAG(PAGE_OWNER_RESERVED, 0));
+	memset(zone->tags + first, TAG_NONE, end - first);
+	while (first < end) {
+		unsigned int order = first ? (unsigned int)__builtin_ctz(first) : MAX_ORDER;
+
+		order = MIN(order, PAGEBLOCK_ORDER);
+		while (first + (1u << order) > end)
+			order--;
+		buddy_free_locked(zone, first, order);
+		first += 1u << order;
+	}
+}
+
+void zone_add_free(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
+{
+	spin_lock(&zone->lock);
+	for_each_part(zone, first_pfn, end_pfn, free_part);
+	spin_unlock(&zone->lock);
+}
+
+uint8_t zone_tag(const struct zone *zone, uint32_t index)
+{
+	const struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
+	unsigned int flags = READ_ONCE(pageblock->flags);
+
+	if (!(flags & PAGEBLOCK_PRESENT))
+		return TAG_ABSENT;
+	if (flags & PAGEBLOCK_RESERVED)
+		return TAG(PAGE_OWNER_RESERVED, 0);
+	if (READ_ONCE(pageblock->whole_order))
+		return TAG_NONE;
+	if (!(flags & PAGEBLOCK_READY) && index % PAGEBLOCK_PAGES)
+		return TAG_NONE;
+	return load_relaxed(&zone->tags[index]);
+}
+
+/* ---- verification ------------------------------------------------------------------------------------------------- */
+
+struct zone_count {
+	uint64_t free, pcp, reserved, absent;
+	int64_t owned[NR_PAGE_OWNERS];
+	bool faulty;
+};
+
+#define FAULT(count, zone, fmt, ...)                                                 \
+	do {                                                                         \
+		(count)->faulty = true;                                              \
+		pr_err("zone_check: zone %s: " fmt, (zone)->name, ##__VA_ARGS__); \
+	} while (0)
+
+static bool index_is_free(const struct zone *zone, uint32_t index)
+{
+	const struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
+
+	if (pageblock->whole_order)
+		return true;
+	return (pageblock->flags & PAGEBLOCK_MAPPED) && pageblock_run_is_free(pageblock, index % PAGEBLOCK_PAGES, 0);
+}
+
+/* Pages on magazines are counted by number; that none is there twice follows from the sum. */
+static uint32_t count_block(const struct zone *zone, uint32_t index, struct zone_count *count)
+{
+	uint8_t tag = zone_tag(zone, index);
+	bool free = index_is_free(zone, index);
+
+	if (free && tag != TAG_NONE)
+		FAULT(count, zone, "index 0x%x is free and has the tag 0x%02x", index, tag);
+	if (free) {
+		count->free++;
+	} else if (tag == TAG_PCP) {
+		count->pcp++;
+	} else if (tag == TAG_ABSENT) {
+		count->absent++;
+	} else if (TAG_OWNER(tag) == PAGE_OWNER_RESERVED) {
+		count->reserved++;
+	} else if (TAG_OWNER(tag) != PAGE_OWNER_NONE && TAG_OWNER(tag) < NR_PAGE_OWNERS) {
+		count->owned[TAG_OWNER(tag)] += 1 << TAG_ORDER(tag);
+		return 1u << TAG_ORDER(tag);
+	} else {
+		FAULT(count, zone, "index 0x%x is not free and nobody's", index);
+	}
+	return 1;
+}
+
+/* A block on a magazine has its tag on its first page only. */
+static uint32_t pcp_tail_pages(const struct zone *zone, uint32_t index)
+{
+	uint32_t tail = 0;
+
+	while ((index + tail + 1) % PAGEBLOCK_PAGES && !index_is_free(zone, index + tail + 1) &&
+	       zone_tag(zone, index + tail + 1) == TAG_NONE)
+		tail++;
+	return tail;
+}
+
+static void check_owners(const struct zone *zone, struct zone_count *count)
+{
+	for (unsigned int owner = 1; owner < NR_PAGE_OWNERS; owner++) {
+		int64_t owned = 0;
+
+		for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++)
+			owned += zone->pcps[cpu].owned_pages[owner];
+		if (owner != PAGE_OWNER_RESERVED && owned != count->owned[owner])
+			FAULT(count, zone, "owner %u holds %ld pages by tags, %ld by the counters", owner,
+			      count->owned[owner], owned);
+	}
+}
+
+static void check_sums(const struct zone *zone, struct zone_count *count)
+{
+	if (count->free != zone->free_pages)
+		FAULT(count, zone, "%lu pages free, the counter says %lu", count->free,
+		      zone->free_pages);
+	if (count->pcp != pcp_pages(zone))
+		FAULT(count, zone, "%lu pages tagged per-CPU, magazines hold %lu", count->pcp,
+		      pcp_pages(zone));
+	if (count->reserved != zone->present_pages - zone->managed_pages)
+		FAULT(count, zone, "%lu pages reserved, but %lu present and %lu managed",
+		      count->reserved, zone->present_pages,
+		      zone->managed_pages);
+}
+
+int zone_check(struct zone *zone)
+{
+	struct zone_count count = {0};
+
+	for (uint32_t index = 0; index < zone->spanned_pages;) {
+		uint32_t pages = count_block(zone, index, &count);
+
+		if (zone_tag(zone, index) == TAG_PCP) {
+			uint32_t tail = pcp_tail_pages(zone, index);
+
+			count.pcp += tail;
+			pages += tail;
+		}
+		index += pages;
+	}
+	check_owners(zone, &count);
+	check_sums(zone, &count);
+	return buddy_check(zone) || count.faulty ? -EINVAL : 0;
+}
+
+const char *migratetype_name(enum migratetype migratetype)
+{
+	static const char *const names[MIGRATE_TYPES] = {
+		[MIGRATE_UNMOVABLE] = "Unmovable",   [MIGRATE_MOVABLE] = "Movable", [MIGRATE_RECLAIMABLE] = "Reclaimable",
+		[MIGRATE_HIGHATOMIC] = "HighAtomic", [MIGRATE_CMA] = "CMA",         [MIGRATE_ISOLATE] = "Isolate",
+	};
+
+	return migratetype < MIGRATE_TYPES ? names[migratetype] : "?";
+}

@@ -1,0 +1,103 @@
+/*
+ * Zones: a node's memory of one kind, with its free lists, per-CPU lists, watermarks and counters.
+ *
+ * A zone owns arrays over its span: pageblocks, and one tag a page that says who owns the block that begins there.
+ * Tests make private zones of any size the same way: zone_metadata_bytes(), zone_init(), zone_add_present(), zone_add_free().
+ *
+ * Inside mm/ a page is its index in the zone, a 32-bit number: zone_page() and zone_index() convert.
+ * Locking: lock protects pageblocks, sets and counters. A tag belongs to whoever holds the page.
+ * Order of locks: pcp->lock, then zone->lock. One zone's lock at a time.
+ */
+#pragma once
+
+#include "kernel/spinlock.h"
+#include "mm/block_set.h"
+#include "mm/pageblock.h"
+
+enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE, NR_ZONE_TYPES };
+enum watermark { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH, NR_WATERMARKS };
+
+#define ZONE_INDEX_NONE UINT32_MAX
+
+/* A page's tag: order << 4 | owner for the first page of an allocated block; 0 for its other pages and free ones. */
+#define TAG(owner, order) ((uint8_t)((order) << 4 | (owner)))
+#define TAG_OWNER(tag)    ((enum page_owner)((tag) & 15))
+#define TAG_ORDER(tag)    ((unsigned int)(tag) >> 4)
+#define TAG_NONE          0x00
+#define TAG_PCP           0xf0 /* on a per-CPU list */
+#define TAG_ABSENT        0xe0 /* not memory of this zone */
+
+_Static_assert(NR_PAGE_OWNERS <= 16 && MAX_ORDER < 14, "owner and order fit in a tag");
+
+struct pcp;
+
+struct zone {
+	const char *name; /* "DMA32" */
+	int node;
+	enum zone_type type;
+	uint32_t nr_cpus;
+	uint64_t start_pfn;    /* a multiple of the largest block */
+	uint64_t spanned_pages, present_pages, managed_pages;
+	uint32_t nr_pageblocks;
+	struct page *pages;           /* of start_pfn */
+	uint8_t *tags;                /* [spanned, rounded up to pageblocks] */
+	struct pageblock *pageblocks; /* [nr_pageblocks] */
+	struct pcp *pcps;             /* [nr_cpus] */
+
+	struct spinlock lock CACHE_LINE_ALIGNED;
+	uint64_t free_pages; /* on the lists; also read without the lock */
+	struct block_set_shape shape;
+	uint64_t *sets; /* [NR_ORDERS][MIGRATE_TYPES] sets of pageblocks with a free block of that order */
+	uint32_t free_blocks[NR_ORDERS][MIGRATE_TYPES];
+	uint64_t nr_isolated_pageblocks;
+
+	uint64_t watermark[NR_WATERMARKS];
+	uint64_t watermark_boost;
+	/* Pages that requests for a higher zone must leave here. */
+	uint64_t lowmem_reserve[NR_ZONE_TYPES];
+};
+
+struct zone_config {
+	const char *name;
+	int node;
+	enum zone_type type;
+	uint64_t start_pfn, end_pfn; /* the span; the start a multiple of 2^MAX_ORDER */
+	struct page *pages;          /* the structure of @start_pfn; need not be prepared */
+	uint32_t nr_cpus;            /* indices below this have per-CPU lists */
+};
+
+/* Memory that zone_init() needs for its arrays, to be aligned to 128 bytes, not cleared. */
+size_t zone_metadata_bytes(const struct zone_config *config);
+/* An empty zone: nothing present. */
+void zone_init(struct zone *zone, const struct zone_config *config, void *metadata);
+/* The range is memory of this zone, for now reserved; then (part of) it is given to the allocator. Once each, at boot. */
+void zone_add_present(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn);
+void zone_add_free(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn);
+/* Tags and page structures of a pageblock become valid: all pages free. Under the lock. */
+void zone_prepare_pageblock(struct zone *zone, uint32_t number);
+/* Who owns the block beginning at @index: a tag, whatever state the pageblock is in. */
+uint8_t zone_tag(const struct zone *zone, uint32_t index);
+/* Every page has one place: free, per-CPU, owned, reserved or absent; counters agree. Nobody may use the zone meanwhile. */
+int zone_check(struct zone *zone) MUST_CHECK;
+
+static inline struct page *zone_page(const struct zone *zone, uint32_t index)
+{
+	return &zone->pages[index];
+}
+
+static inline uint32_t zone_index(const struct zone *zone, const struct page *page)
+{
+	return (uint32_t)(page - zone->pages);
+}
+
+static inline uint64_t *zone_set(const struct zone *zone, unsigned int order, unsigned int migratetype)
+{
+	return zone->sets + (size_t)(order * MIGRATE_TYPES + migratetype) * zone->shape.words;
+}
+
+static inline uint64_t zone_free_pages(const struct zone *zone)
+{
+	return READ_ONCE(zone->free_pages);
+}
+
+const char *migratetype_name(enum migratetype migratetype);

@@ -1,0 +1,191 @@
+/*
+ * The buddy system: splitting and merging by hand, whole pageblocks and pairs, and long random runs against a model.
+ */
+#include "mm/buddy.h"
+
+#include "lib/rand.h"
+#include "lib/string.h"
+#include "tests/unit/mm_fixture.h"
+
+KTEST(buddy, freeing_the_last_split_restores_one_block)
+{
+	struct zone *zone = fixture_zone(t, 16); /* private; released by the harness */
+	struct page *page = buddy_alloc(zone, 0, MIGRATE_MOVABLE);
+
+	REQUIRE(t, page);
+	for (unsigned int order = 0; order < 4; order++) /* 16 = 1 taken + 1 + 2 + 4 + 8 */
+		EXPECT_EQ(t, buddy_blocks(zone, order), 1u);
+
+	buddy_free(zone, page, 0);
+	EXPECT_EQ(t, buddy_blocks(zone, 4), 1u);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
+KTEST(buddy, an_empty_zone_gives_nothing)
+{
+	struct zone *zone = fixture_zone(t, 16);
+
+	EXPECT(t, !buddy_alloc(zone, 5, MIGRATE_MOVABLE));
+	EXPECT(t, buddy_alloc(zone, 4, MIGRATE_MOVABLE));
+	EXPECT(t, !buddy_alloc(zone, 0, MIGRATE_MOVABLE));
+	EXPECT(t, !buddy_alloc(zone, 0, MIGRATE_UNMOVABLE));
+	EXPECT_OK(t, buddy_check(zone));
+}
+
+KTEST(buddy, blocks_are_aligned_to_their_size)
+{
+	struct zone *zone = fixture_zone(t, 2 * PAGEBLOCK_PAGES);
+
+	for (unsigned int order = 0; order < NR_ORDERS - 1; order++) {
+		struct page *page = buddy_alloc(zone, order, MIGRATE_MOVABLE);
+
+		REQUIRE(t, page);
+		EXPECT(t, IS_ALIGNED(zone_index(zone, page), 1u << order));
+		EXPECT_OK(t, buddy_check(zone));
+	}
+	/* 1 + 2 + ... + 512 taken: one page is left. */
+	EXPECT_EQ(t, zone->free_pages, 1u);
+	EXPECT_EQ(t, buddy_blocks(zone, 0), 1u);
+}
+
+KTEST(buddy, two_pageblocks_merge_into_the_largest_block)
+{
+	struct zone *zone = fixture_zone(t, 4 * PAGEBLOCK_PAGES);
+	struct page *pages[2];
+
+	EXPECT_EQ(t, buddy_blocks(zone, MAX_ORDER), 2u);
+	pages[0] = buddy_alloc(zone, PAGEBLOCK_ORDER, MIGRATE_MOVABLE);
+	pages[1] = buddy_alloc(zone, 0, MIGRATE_MOVABLE);
+	EXPECT_EQ(t, buddy_blocks(zone, MAX_ORDER), 1u);
+	EXPECT_EQ(t, buddy_blocks(zone, PAGEBLOCK_ORDER), 0u);
+	buddy_free(zone, pages[1], 0);
+	EXPECT_EQ(t, buddy_blocks(zone, PAGEBLOCK_ORDER), 1u);
+	EXPECT_OK(t, buddy_check(zone));
+	buddy_free(zone, pages[0], PAGEBLOCK_ORDER);
+	EXPECT_EQ(t, buddy_blocks(zone, MAX_ORDER), 2u);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
+KTEST(buddy, the_smallest_sufficient_block_is_taken)
+{
+	struct zone *zone = fixture_zone(t, 64);
+	struct page *first = buddy_alloc(zone, 2, MIGRATE_MOVABLE); /* leaves 4, 8, 16, 32 */
+
+	EXPECT_EQ(t, zone_index(zone, buddy_alloc(zone, 2, MIGRATE_MOVABLE)), zone_index(zone, first) + 4);
+	EXPECT_EQ(t, zone_index(zone, buddy_alloc(zone, 1, MIGRATE_MOVABLE)), zone_index(zone, first) + 8);
+	EXPECT_EQ(t, zone_index(zone, buddy_alloc(zone, 4, MIGRATE_MOVABLE)), zone_index(zone, first) + 16);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
+KTEST(buddy, a_page_batch_is_of_one_type_and_in_order)
+{
+	struct zone *zone = fixture_zone(t, 2 * PAGEBLOCK_PAGES);
+	uint32_t indices[700], got;
+
+	spin_lock(&zone->lock);
+	got = buddy_take_pages_locked(zone, MIGRATE_MOVABLE, indices, 700);
+	spin_unlock(&zone->lock);
+	EXPECT_EQ(t, got, 700u);
+	for (uint32_t at = 0; at < got; at++)
+		EXPECT_EQ(t, indices[at], at);
+	EXPECT_OK(t, buddy_check(zone));
+	spin_lock(&zone->lock);
+	EXPECT_EQ(t, buddy_take_pages_locked(zone, MIGRATE_UNMOVABLE, indices, 1), 0u);
+	EXPECT_EQ(t, buddy_take_pages_locked(zone, MIGRATE_MOVABLE, indices, 700), 324u);
+	spin_unlock(&zone->lock);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
+KTEST(buddy, free_blocks_follow_their_pageblocks_type)
+{
+	struct zone *zone = fixture_zone(t, 2 * PAGEBLOCK_PAGES);
+
+	REQUIRE(t, buddy_alloc(zone, 3, MIGRATE_MOVABLE));
+	spin_lock(&zone->lock);
+	EXPECT_EQ(t, buddy_set_migratetype_locked(zone, 0, MIGRATE_RECLAIMABLE), PAGEBLOCK_PAGES - 8);
+	EXPECT_EQ(t, zone->free_blocks[3][MIGRATE_RECLAIMABLE], 1u);
+	EXPECT_EQ(t, zone->free_blocks[3][MIGRATE_MOVABLE], 0u);
+	EXPECT_EQ(t, buddy_set_migratetype_locked(zone, 1, MIGRATE_ISOLATE), PAGEBLOCK_PAGES);
+	spin_unlock(&zone->lock);
+	EXPECT_OK(t, buddy_check(zone));
+	EXPECT(t, !buddy_alloc(zone, PAGEBLOCK_ORDER, MIGRATE_MOVABLE));
+}
+
+/* ---- against a model ---------------------------------------------------------------------------------------------- */
+
+struct model {
+	struct zone *zone;
+	struct rand rand;
+	uint8_t *taken; /* a byte per page */
+	uint32_t blocks[2048];
+	uint8_t orders[2048];
+	uint32_t count;
+	uint64_t pages;
+};
+
+static void model_take(struct ktest *t, struct model *model)
+{
+	unsigned int order = (unsigned int)rand_below(&model->rand, NR_ORDERS);
+	struct page *page = buddy_alloc(model->zone, order, (enum migratetype)rand_below(&model->rand, MIGRATE_PCPTYPES));
+	uint32_t index;
+
+	if (!page || model->count == ARRAY_SIZE(model->blocks))
+		return;
+	index = zone_index(model->zone, page);
+	EXPECT(t, IS_ALIGNED(index, 1u << order));
+	for (uint32_t at = index; at < index + (1u << order); at++) {
+		EXPECT_EQ(t, model->taken[at], 0);
+		model->taken[at] = 1;
+	}
+	model->blocks[model->count] = index;
+	model->orders[model->count++] = (uint8_t)order;
+	model->pages += 1u << order;
+}
+
+static void model_free(struct model *model)
+{
+	uint32_t at = (uint32_t)rand_below(&model->rand, model->count);
+	unsigned int order = model->orders[at];
+
+	buddy_free(model->zone, zone_page(model->zone, model->blocks[at]), order);
+	memset(model->taken + model->blocks[at], 0, 1u << order);
+	model->pages -= 1u << order;
+	model->blocks[at] = model->blocks[--model->count];
+	model->orders[at] = model->orders[model->count];
+}
+
+static void run_model(struct ktest *t, uint64_t pages, unsigned int steps)
+{
+	static struct model model; /* too large for a kernel stack */
+	static uint8_t taken[8 * PAGEBLOCK_PAGES];
+	uint64_t all;
+
+	memset(taken, 0, sizeof(taken));
+	model = (struct model){.zone = fixture_zone(t, pages), .taken = taken};
+	rand_seed(&model.rand, ktest_seed(t));
+	all = model.zone->free_pages;
+	EXPECT_EQ(t, all, pages);
+	for (unsigned int step = 0; step < steps; step++) {
+		if (rand_below(&model.rand, 100) < 55 || !model.count)
+			model_take(t, &model);
+		else
+			model_free(&model);
+		EXPECT_EQ(t, model.zone->free_pages, all - model.pages);
+		if (step % 64 == 0)
+			REQUIRE_OK(t, buddy_check(model.zone));
+	}
+	while (model.count)
+		model_free(&model);
+	EXPECT_EQ(t, model.zone->free_pages, all);
+	EXPECT_OK(t, buddy_check(model.zone));
+}
+
+KTEST(buddy, random_orders_and_types_agree_with_a_model)
+{
+	run_model(t, 8 * PAGEBLOCK_PAGES, ktest_hosted() ? 20000 : 1500);
+}
+
+KTEST(buddy, random_use_of_an_odd_zone_agrees_with_a_model)
+{
+	run_model(t, 3 * PAGEBLOCK_PAGES + 77, ktest_hosted() ? 20000 : 1500);
+}

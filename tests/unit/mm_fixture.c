@@ -1,0 +1,40 @@
+/*
+ * Private zones, from kmalloc. Large arrays come in pieces of their own, so that a zone of a few pageblocks fits.
+ */
+#include "tests/unit/mm_fixture.h"
+
+#include "kernel/cpu.h"
+#include "kernel/memory.h"
+#include "kernel/panic.h"
+
+static void *fixture_alloc(struct ktest *t, size_t bytes, size_t align)
+{
+	char *memory = kzalloc(bytes + align);
+
+	ASSERT(memory, "no %zu bytes for a test", bytes + align);
+	ktest_defer(t, kfree, memory);
+	return (void *)ALIGN_UP((uintptr_t)memory, align);
+}
+
+struct zone *fixture_empty_zone(struct ktest *t, uint64_t pages)
+{
+	struct zone_config config = {
+		.name = "test",
+		.end_pfn = pages,
+		.nr_cpus = ktest_hosted() ? MAX_CPUS : cpu_count(),
+	};
+	struct zone *zone = fixture_alloc(t, sizeof(*zone), CACHE_LINE_BYTES);
+
+	config.pages = fixture_alloc(t, ALIGN_UP(pages, PAGEBLOCK_PAGES) * sizeof(struct page), sizeof(struct page));
+	zone_init(zone, &config, fixture_alloc(t, zone_metadata_bytes(&config), 128));
+	return zone;
+}
+
+struct zone *fixture_zone(struct ktest *t, uint64_t pages)
+{
+	struct zone *zone = fixture_empty_zone(t, pages);
+
+	zone_add_present(zone, 0, pages);
+	zone_add_free(zone, 0, pages);
+	return zone;
+}

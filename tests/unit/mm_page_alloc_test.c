@@ -1,0 +1,139 @@
+/*
+ * The page allocator as its users see it, on the machine's memory.
+ */
+#include "mm/page_alloc.h"
+
+#include "kernel/ktest.h"
+#include "lib/string.h"
+#include "mm/memory.h"
+
+#define GFP_TEST (GFP_KERNEL | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_TEST))
+
+static uint64_t owned(enum page_owner owner)
+{
+	struct memory_info info;
+
+	memory_info_get(&info);
+	return info.by_owner[owner];
+}
+
+KTEST(page_alloc, every_order_comes_aligned_owned_and_goes_back)
+{
+	struct memory_info before, after;
+
+	memory_info_get(&before);
+	for (unsigned int order = 0; order < NR_ORDERS; order++) {
+		struct page *page = alloc_pages(GFP_TEST, order);
+
+		REQUIRE(t, page);
+		EXPECT(t, IS_ALIGNED(page_to_pfn(page), 1ul << order));
+		EXPECT_EQ(t, page->refcount, 1u);
+		EXPECT_EQ(t, page_owner(page), PAGE_OWNER_TEST);
+		EXPECT_EQ(t, page_order(page), order);
+		EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 1u << order);
+		EXPECT(t, pfn_to_page(page_to_pfn(page)) == page && virt_to_page(page_address(page)) == page);
+		free_pages(page, order);
+		EXPECT_EQ(t, page_owner(page), PAGE_OWNER_NONE);
+	}
+	memory_info_get(&after);
+	EXPECT_EQ(t, after.by_owner[PAGE_OWNER_TEST], 0u);
+	EXPECT_OK(t, memory_check());
+	EXPECT(t, !alloc_pages(GFP_TEST, NR_ORDERS));
+}
+
+KTEST(page_alloc, zeroed_pages_are_zero)
+{
+	struct page *page = alloc_pages(GFP_TEST, 2);
+	uint64_t sum = 0;
+
+	REQUIRE(t, page);
+	memset(page_address(page), 0xff, PAGE_SIZE << 2);
+	free_pages(page, 2);
+	page = alloc_pages(GFP_TEST | GFP_ZERO, 2);
+	REQUIRE(t, page);
+	for (size_t at = 0; at < (PAGE_SIZE << 2) / 8; at++)
+		sum |= ((uint64_t *)page_address(page))[at];
+	EXPECT_EQ(t, sum, 0u);
+	free_pages(page, 2);
+}
+
+KTEST(page_alloc, zone_limits_are_kept)
+{
+	struct page *dma = alloc_pages(GFP_TEST | GFP_DMA, 0), *dma32 = alloc_pages(GFP_TEST | GFP_DMA32, 0);
+
+	REQUIRE(t, dma && dma32);
+	EXPECT(t, page_to_phys(dma) < MIB(16));
+	EXPECT(t, page_to_phys(dma32) < GIB(4));
+	free_pages(dma, 0);
+	free_pages(dma32, 0);
+}
+
+KTEST(page_alloc, the_wanted_node_is_asked_first)
+{
+	for (uint32_t node = 0; node < memory.nr_nodes; node++) {
+		struct page *page = alloc_pages_node((int)node, GFP_TEST | GFP_THISNODE, 1);
+
+		if (!memory.nodes[node].zonelist[0] || memory.nodes[node].zonelist[0]->node != (int)node)
+			continue;
+		REQUIRE(t, page);
+		EXPECT_EQ(t, page_node(page), (int)node);
+		free_pages(page, 1);
+	}
+}
+
+KTEST(page_alloc, holes_are_not_valid)
+{
+	uint64_t pages = 0, present = 0;
+
+	for_each_zone(zone)
+		present += zone->present_pages;
+	for (uint64_t pfn = 0; pfn < memory.end_granule << MAX_ORDER && ktest_hosted(); pfn++)
+		pages += pfn_valid(pfn);
+	if (ktest_hosted())
+		EXPECT_EQ(t, pages, present);
+	EXPECT(t, !pfn_valid(UINT64_MAX >> PAGE_SHIFT));
+	EXPECT(t, !pfn_valid(memory.end_granule << MAX_ORDER));
+}
+
+/* Takes single pages until none is left, linked through their lists; then gives them all back. */
+KTEST(page_alloc, exhausting_a_zone_fails_in_order_and_recovers)
+{
+	struct list_node taken = LIST_INIT(taken);
+	struct page *page;
+	uint64_t pages = 0, reserve = 0;
+
+	while ((page = alloc_pages(GFP_TEST | GFP_DMA | GFP_NOMEMALLOC, 0))) {
+		list_add(&taken, &page->lru);
+		pages++;
+	}
+	for_each_zone(zone)
+		if (zone->type == ZONE_DMA) {
+			reserve = zone->watermark[WATERMARK_MIN];
+			EXPECT(t, zone_free_pages(zone) >= reserve);
+			EXPECT(t, zone_free_pages(zone) <= reserve + 64);
+		}
+	EXPECT(t, pages > 1000);
+	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), pages);
+	page = alloc_pages(GFP_NOWAIT | GFP_HIGH | GFP_DMA | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_TEST), 0);
+	EXPECT(t, page); /* the atomic reserve is for such */
+	if (page)
+		free_pages(page, 0);
+	while (!list_empty(&taken)) {
+		page = list_first_entry(&taken, struct page, lru);
+		list_del(&page->lru);
+		free_pages(page, 0);
+	}
+	EXPECT_OK(t, memory_check());
+	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+}
+
+KTEST(page_alloc, bulk_gives_what_it_says)
+{
+	struct page *pages[100];
+	size_t got = alloc_pages_bulk(NODE_ANY, GFP_TEST | GFP_MOVABLE, ARRAY_SIZE(pages), pages);
+
+	EXPECT_EQ(t, got, ARRAY_SIZE(pages));
+	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), got);
+	free_pages_bulk(pages, got);
+	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+}
