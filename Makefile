@@ -4,6 +4,12 @@
 #   hosted += files for the hosted build only (tests/host/)
 #   tests_both, tests_guest, tests_hosted: the same for unit tests
 
+# As many jobs as there are CPUs, unless said otherwise.
+ifeq ($(findstring -j,$(MAKEFLAGS))$(findstring --jobserver,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
 MODE ?= release
 PYTHON := /usr/bin/python3
 BUILD := build/$(MODE)
@@ -25,7 +31,7 @@ HOSTED_MODES := host host-asan host-tsan
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wshadow \
 	-Wundef -Wpointer-arith -Wvla -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -Wno-format-zero-length
 COMMON := -std=gnu11 -g -pipe $(WARNINGS) -fno-strict-aliasing -fno-common -fno-delete-null-pointer-checks -I. -MMD -MP
-GUEST_FLAGS := $(COMMON) -O2 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
+GUEST_FLAGS := $(COMMON) -O2 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include 2>/dev/null) \
 	-Iarch/x86_64/include -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
 	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector -fcf-protection=none \
 	-fno-optimize-sibling-calls
@@ -94,12 +100,103 @@ $(BUILD)/ballonet-tests: $(hosted_objects)
 	@echo "  built $@"
 endif
 
+# ---- checks of the source: each file is checked again only when it, a header or the rules have changed -----------------
+c_files := $(sort $(filter %.c,$(both) $(guest) $(hosted) $(tests_both) $(tests_guest) $(tests_hosted)))
+fuzz_files := $(wildcard tests/fuzz/*.c)
+headers := $(shell find $(wildcard arch cgroup drivers init kernel lib mm tests workloads) -name '*.h')
+# The flags of the world that a file belongs to, for gcc and for clang's tools.
+hosted_only := $(filter-out $(both) $(guest) $(tests_both) $(tests_guest),$(hosted) $(tests_hosted)) tests/host/% tests/fuzz/%
+world_flags = $(if $(filter $(hosted_only),$1),$(HOSTED_FLAGS),$(GUEST_FLAGS)) -DBALLONET_DEBUG
+clang_flags = $(filter-out -MMD -MP -Werror,$(call world_flags,$1)) -Wno-unknown-warning-option
+
+.PHONY: lint lint-format lint-headers lint-tidy lint-cppcheck check-layers
+lint: ## Format, clang-tidy, cppcheck, every header alone, the layers, the tools
+	@tools/deps build lint
+	@$(MAKE) --keep-going lint-format check-layers lint-headers lint-cppcheck lint-tidy
+	@echo "  lint: clean"
+lint-format:
+	@clang-format --dry-run -Werror $(c_files) $(fuzz_files) $(headers)
+check-layers: ## Does every folder include only itself and lower ones?
+	@$(PYTHON) -B tools/check_layers.py
+lint-headers: $(patsubst %,build/lint/%.alone,$(filter-out %/efi_app/app.h,$(headers)))
+build/lint/%.h.alone: %.h $(headers) Makefile
+	@mkdir -p $(@D)
+	@echo '#include "$<"' | $(CC) $(filter-out -MMD -MP,$(call world_flags,$<)) -x c -fsyntax-only -
+	@touch $@
+lint-tidy: $(c_files:%=build/lint/%.tidy)
+build/lint/%.tidy: % $(headers) .clang-tidy Makefile
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- $(call clang_flags,$<) 2>$@.log || { cat $@.log; exit 1; }
+	@touch $@
+lint-cppcheck:
+	@mkdir -p build/lint/cppcheck
+	@cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 --std=c11 -I. \
+		-Iarch/x86_64/include -DBALLONET_DEBUG --suppressions-list=.cppcheck --cppcheck-build-dir=build/lint/cppcheck \
+		-j $(shell nproc) $(c_files)
+
+# For editors. Both worlds' files; a file that is in both is shown as the guest's.
+compile_commands.json: Makefile $(wildcard $(FOLDERS:%=%/sources.mk)) tools/compile_commands.py
+	@mkdir -p build
+	$(file >build/compile_commands.txt,$(foreach f,$(c_files) $(fuzz_files),$f $(call clang_flags,$f)$(newline)))
+	@$(PYTHON) -B tools/compile_commands.py <build/compile_commands.txt >$@
+define newline
+
+
+endef
+
+# ---- fuzzers: $(name)_sources is set in tests/fuzz/sources.mk ---------------------------------------------------------
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS := $(filter-out -MMD -MP,$(HOSTED_FLAGS)) -O1 -Wno-unknown-warning-option \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize=alignment -fno-sanitize-recover=undefined
+.PHONY: fuzz fuzzers $(fuzzers:%=fuzz-%)
+fuzz: ## Every fuzzer for FUZZ_SECONDS=60; finds go to build/fuzz/<name>/
+	@tools/deps build fuzz
+	@$(MAKE) $(fuzzers:%=fuzz-%)
+	@echo "  fuzz: $(words $(fuzzers)) fuzzers, $(FUZZ_SECONDS) s each, nothing found"
+fuzzers: $(fuzzers:%=build/fuzz/%/fuzzer)
+$(fuzzers:%=fuzz-%): fuzz-%: build/fuzz/%/fuzzer
+	@mkdir -p build/fuzz/$*/corpus
+	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$*/ \
+		build/fuzz/$*/corpus $(wildcard tests/fuzz/corpus/$*) >build/fuzz/$*/log 2>&1 || \
+		{ tail -n 40 build/fuzz/$*/log; echo "  $*: found something, see build/fuzz/$*/"; exit 1; }
+	@awk '/number_of_executed_units/ {print "  $*: " $$2 " runs, nothing found"}' build/fuzz/$*/log
+define fuzzer_rule
+build/fuzz/$1/fuzzer: $$($1_sources) $$(headers) Makefile
+	@mkdir -p $$(@D)
+	@clang $$(FUZZ_FLAGS) $$(filter %.c,$$^) -o $$@
+	@echo "  built $$@"
+endef
+$(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
+
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: clean help run
+.PHONY: run demo test bench mutants modes deps clean help
+TEST_MODES := $(GUEST_MODES) host-asan host-tsan
+run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
+	@tools/deps build run
+	@tools/ballonet run
+demo: ## The host asks for memory back, the guest gives it: both sides, side by side
+	@tools/deps build run
+	@echo "Building..."
+	@$(MAKE) MODE=release kernel
+	@tools/ballonet demo
+test: ## All tests; ends with "N passed, N failed"
+	@tools/deps build run test
+	@echo "Building $(words $(TEST_MODES)) modes..."
+	@$(MAKE) modes
+	@tools/ballonet suite
+modes: $(TEST_MODES:%=mode-%) ## Build all modes that are tested
+mode-%: FORCE
+	@$(MAKE) MODE=$* all $(if $(filter release,$*),efi)
+bench: ## Boot and balloon times on the real device
+	@tools/deps build run
+	@tools/ballonet bench
+mutants: ## Break the code in each way of tests/mutants.txt: do the tests see it?
+	@tools/deps build run test
+	@$(PYTHON) -B tools/mutants.py
+deps: ## Install what is missing (Debian, Ubuntu); says what and why
+	@tools/deps
 clean: ## Remove build/
-	rm -rf build
-run: kernel ## Boot to the shell (Ctrl-A x ends)
-	tools/ballonet run
+	rm -rf build compile_commands.json
 help: ## This text
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  MODE= $(GUEST_MODES) (guest), $(HOSTED_MODES) (hosted); default release"

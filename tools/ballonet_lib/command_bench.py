@@ -1,0 +1,89 @@
+"""`ballonet bench`: how long things take on the real device. The median of a few runs; also in build/bench.json.
+
+Boot is counted by the guest from its first instruction to its shell (/proc/boottime); the balloon from the QMP command
+until the device's `actual` is the target. The host's own speed is measured beside, for the figures mean little alone.
+"""
+import json
+import os
+import re
+import statistics as figures_of
+import time
+
+from . import balloon, images, paths
+from .guest import Guest
+from .machine import Machine
+from .options import add_machine_options, machine_from
+from .terminal import say, seconds, table
+
+
+def add_parser(commands):
+    parser = commands.add_parser("bench", help="boot and balloon times on the real device")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each (default %(default)s)")
+    add_machine_options(parser, smp=2)
+    parser.set_defaults(main=main)
+
+
+def boot_once(machine):
+    """(start of QEMU → shell seen from outside, first instruction → last boot stamp) in seconds."""
+    with Guest(machine, "bench-boot") as guest:
+        guest.wait_ready()
+        outside = time.monotonic() - guest.started
+        stamps = [int(number) for number in re.findall(r"^ *(\d+) ", guest.sh("cat /proc/boottime").output, re.MULTILINE)]
+    return outside, max(stamps) / 1e6
+
+
+def balloon_once(machine, touch):
+    """(inflate, deflate) by 7/8 of the memory, in seconds."""
+    size = machine.memory_bytes
+    with Guest(machine, "bench-balloon") as guest:
+        guest.wait_ready()
+        if touch:
+            free = balloon.figures(guest).free
+            assert guest.sh(f"memory touch {free * 15 // 16 >> 20}M", timeout=120).status == 0
+        return balloon.ask(guest, size // 8), balloon.ask(guest, size)
+
+
+def drop_pages(size=1 << 30):
+    """The limit: this host giving back 1 GiB of touched pages to itself."""
+    import mmap  # only here
+    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    area.madvise(mmap.MADV_NOHUGEPAGE)
+    for at in range(0, size, 4096):
+        area[at] = 1
+    start = time.monotonic()
+    area.madvise(mmap.MADV_DONTNEED)
+    return time.monotonic() - start
+
+
+def median_row(name, samples):
+    return name, seconds(figures_of.median(samples)), seconds(min(samples)), seconds(max(samples))
+
+
+def main(args):
+    base = machine_from(args)
+    if args.dry_run:
+        print(paths.shell_line(base.argv(os.path.join(paths.GUESTS, "bench-boot"), "")))
+        return 0
+    images.build_for(base)
+    rows = []
+    for memory in ("1G", "16G"):
+        machine = Machine(**{**machine_fields(base), "memory": memory})
+        say(f"boot, {memory}, {args.runs} runs")
+        outside, inside = zip(*(boot_once(machine) for _ in range(args.runs)))
+        rows += [median_row(f"start of QEMU to shell, {memory}", outside),
+                 median_row(f"first instruction to shell, {memory}", inside)]
+    for touch in (False, True):
+        machine = Machine(**{**machine_fields(base), "memory": "8G"})
+        what = "touched" if touch else "idle"
+        say(f"balloon, 7 of 8 GiB, {what}, {args.runs} runs")
+        inflate, deflate = zip(*(balloon_once(machine, touch) for _ in range(args.runs)))
+        rows += [median_row(f"inflate 7 of 8 GiB, {what}", inflate), median_row(f"deflate, {what}", deflate)]
+    rows.append(median_row("host: madvise(DONTNEED) of 1 GiB", [drop_pages() for _ in range(args.runs)]))
+    print("\n" + table(("", "median", "least", "most"), rows))
+    with open(paths.absolute(os.path.join(paths.BUILD, "bench.json")), "w", encoding="utf-8") as file:
+        json.dump([dict(zip(("what", "median", "least", "most"), row)) for row in rows], file, indent=1)
+    return 0
+
+
+def machine_fields(machine):
+    return {name: getattr(machine, name) for name in machine.__dataclass_fields__}
