@@ -1,8 +1,9 @@
 /*
- * QEMU's firmware configuration device: named files from the host (-fw_cfg name=opt/...,file=...) and a few numbers.
+ * QEMU's firmware configuration device: named files from the host (-fw_cfg name=opt/...,file=...) and a few
+ * numbers.
  *
- * Reads go by DMA where the device offers it, by port otherwise. Names and sizes come from the host and are checked.
- * Not for interrupts; callers are serialised here.
+ * Reads go by DMA where the device offers it, by port otherwise. Names and sizes come from the host and are
+ * checked. Not for interrupts; callers are serialised here.
  */
 #pragma once
 

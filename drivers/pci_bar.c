@@ -156,7 +156,7 @@ static bool meets_devices(const struct pci_root *root, uint8_t bus, bool is_io, 
 	const struct pci_function *at;
 	bool met = false;
 
-	pci_for_each_function (at, root) {
+	pci_for_each_function(at, root) {
 		/* Root buses share one space. */
 		if (at->device.bus != bus && !(is_root && bitmap_test(root->root_buses, at->device.bus)))
 			continue;
@@ -260,7 +260,7 @@ static struct pci_function *largest_unassigned(const struct pci_root *root, uint
 	struct pci_function *at, *largest = NULL;
 	uint64_t bytes = 0;
 
-	pci_for_each_function (at, root) {
+	pci_for_each_function(at, root) {
 		for (unsigned int i = 0; at->device.bus == bus && i < PCI_NR_BARS; i++) {
 			if (!is_unassigned(at, i) || at->device.bars[i].bytes <= bytes)
 				continue;
@@ -278,7 +278,7 @@ static uint64_t wanted_behind(const struct pci_root *root, uint8_t bus, uint64_t
 	const struct pci_function *at;
 	uint64_t sum = 0;
 
-	pci_for_each_function (at, root) {
+	pci_for_each_function(at, root) {
 		if (at->device.bus != bus)
 			continue;
 		for (unsigned int i = 0; i < PCI_NR_BARS; i++) {
@@ -319,7 +319,7 @@ static void assign_bus(struct pci_root *root, uint8_t bus)
 	struct pci_function *at;
 	unsigned int bar = 0;
 
-	pci_for_each_function (at, root)
+	pci_for_each_function(at, root)
 		if (at->device.bus == bus && at->is_bridge && !at->is_closed && !at->behind.end)
 			open_window(at);
 	while ((at = largest_unassigned(root, bus, &bar)))

@@ -31,6 +31,6 @@ void pci_devices_show(const struct pci_root *root, struct sink *out)
 {
 	const struct pci_function *at;
 
-	pci_for_each_function (at, root)
+	pci_for_each_function(at, root)
 		show_device(&at->device, out);
 }

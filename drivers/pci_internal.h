@@ -83,7 +83,7 @@ struct pci_function {
 	struct pci_device device;
 	struct pci_root *root;
 	bool is_bridge, is_port; /* a port: the bus behind has slot 0 only */
-	bool is_closed;          /* a bridge that is not followed */
+	bool is_closed;		 /* a bridge that is not followed */
 	uint8_t secondary, subordinate;
 	uint8_t unassignable;	  /* BARs by bit: no place was found */
 	struct pci_window behind; /* memory that the bridge passes on; empty: none */
@@ -103,7 +103,7 @@ static inline uint16_t pci_bdf(const struct pci_device *dev)
 	return (uint16_t)(dev->bus << 8 | dev->slot << 3 | dev->function);
 }
 
-#define pci_for_each_function(at, root) list_for_each_entry (at, &(root)->devices, device.node)
+#define pci_for_each_function(at, root) list_for_each_entry(at, &(root)->devices, device.node)
 
 /* pci_config.c: ECAM or ports, or -ENODEV. */
 int pci_config_open(struct pci_config *config, const struct machine *machine) MUST_CHECK;

@@ -29,7 +29,7 @@ struct pci_function *pci_bridge_to(const struct pci_root *root, uint8_t bus)
 
 	if (bitmap_test(root->root_buses, bus))
 		return NULL;
-	pci_for_each_function (at, root)
+	pci_for_each_function(at, root)
 		if (at->is_bridge && !at->is_closed && at->secondary == bus)
 			return at;
 	return NULL;
@@ -166,7 +166,7 @@ static int number_bridges(struct pci_root *root, uint8_t bus, unsigned int depth
 	struct pci_function *bridge;
 	int error;
 
-	pci_for_each_function (bridge, root) {
+	pci_for_each_function(bridge, root) {
 		struct pci_device *dev = &bridge->device;
 
 		if (dev->bus != bus || !bridge->is_bridge || bridge->is_closed || bridge->secondary != 0)
@@ -197,7 +197,7 @@ static bool has_expander(const struct pci_root *root)
 {
 	const struct pci_function *at;
 
-	pci_for_each_function (at, root)
+	pci_for_each_function(at, root)
 		if (at->device.vendor == 0x1b36 &&
 		    (at->device.device == 0x0009 || at->device.device == 0x000b))
 			return true;
@@ -235,7 +235,7 @@ static void drop_unnumbered(struct pci_root *root)
 {
 	struct pci_function *at;
 
-	pci_for_each_function (at, root) {
+	pci_for_each_function(at, root) {
 		if (!at->is_bridge || at->is_closed || at->secondary != 0)
 			continue;
 		pr_err("pci: the bridge at %02x:%02x.%u was left without a bus number: not followed",
@@ -258,10 +258,10 @@ int pci_root_scan(struct pci_root *root)
 	drop_unnumbered(root);
 	pci_board_find(root);
 	pci_windows_init(root);
-	pci_for_each_function (at, root)
+	pci_for_each_function(at, root)
 		pci_size_bars(at);
 	pci_assign_bars(root);
-	pci_for_each_function (at, root)
+	pci_for_each_function(at, root)
 		pci_route(at);
 	return error;
 }

@@ -7,7 +7,8 @@
 
 /* Sets the port up and registers it as a console. Output is polled. Without a port nothing happens. */
 void serial_init(void);
-/* From now on what is received is kept by an interrupt; until then, and if this fails, serial_read() polls. */
+/* From now on what is received is kept by an interrupt; until then, and if this fails, serial_read() polls.
+ */
 void serial_use_interrupt(void);
 /* The next byte typed. Sleeps until there is one. */
 int serial_read(void);

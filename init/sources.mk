@@ -1,1 +1,1 @@
-guest += init/main.c
+guest += $(addprefix init/,early_memory.c exit.c files.c main.c)

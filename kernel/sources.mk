@@ -1,3 +1,4 @@
 both += kernel/boot_info.c
-# In the guest too once the CPU is there.
-hosted += $(addprefix kernel/,cmdline.c ktest.c line_editor.c lock_order.c mutex.c printk.c shell.c trace.c trace_files.c vfile.c vfile_settings.c wait.c work.c)
+both += $(addprefix kernel/,cmdline.c commands.c ktest.c line_editor.c lock_order.c mutex.c printk.c shell.c)
+both += $(addprefix kernel/,trace.c trace_files.c vfile.c vfile_settings.c wait.c work.c)
+guest += $(addprefix kernel/,boottime.c panic.c scheduler.c spinlock.c symbols.c thread.c timer.c)

@@ -151,7 +151,7 @@ int thread_join(struct thread *thread)
 	lock_order_may_sleep("thread_join");
 	ASSERT(thread != thread_current(), "a thread joins itself");
 	while (!load_acquire(&thread->finished)) {
-		atomic_exchange(&thread->joiner, thread_current());
+		(void)atomic_exchange(&thread->joiner, thread_current());
 		if (!load_acquire(&thread->finished))
 			(void)thread_block(UINT64_MAX);
 	}

@@ -11,6 +11,8 @@
 
 /* Monotonic, the same on all CPUs, since the first instruction. Callable anywhere, from the first line of C on. */
 uint64_t time_ns(void);
+/* The time at which the boot CPU's cpu_cycles() gave @cycles. Guest only. */
+uint64_t time_of_cycles(uint64_t cycles);
 /* Spins; for devices that need a short pause. */
 void delay_ns(uint64_t ns);
 

@@ -101,6 +101,26 @@ KTEST(boot_efi_handover, unreadable_parts_are_complained_about)
 	EXPECT(t, boot_complained(&info, "memory map at"));
 }
 
+/* Gives the structure itself, and notes the longest wish. */
+static size_t most_bytes;
+
+static const void *noting_map(uint64_t phys, size_t bytes, void *context)
+{
+	most_bytes = MAX(most_bytes, bytes);
+	return fake_map(phys, bytes, context);
+}
+
+KTEST(boot_efi_handover, an_absurd_memory_map_is_not_even_asked_for)
+{
+	uint64_t phys;
+	struct efi_handover *from = build("", &phys);
+
+	most_bytes = 0;
+	from->memory_map_bytes = GIB(1);
+	EXPECT_EQ(t, efi_parse(&info, phys, noting_map, &memory), -EINVAL);
+	EXPECT(t, most_bytes >= sizeof(*from) && most_bytes <= MIB(1));
+}
+
 KTEST(boot_efi_handover, a_long_command_line_is_cut_with_a_complaint)
 {
 	static char text[BOOT_CMDLINE_SIZE + 100];

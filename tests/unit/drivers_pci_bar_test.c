@@ -183,7 +183,7 @@ static bool disjoint(void)
 {
 	const struct pci_function *a, *b;
 
-	pci_for_each_function (a, &script.root) {
+	pci_for_each_function(a, &script.root) {
 		for (unsigned int i = 0; i < PCI_NR_BARS; i++) {
 			const struct pci_bar *x = &a->device.bars[i];
 
@@ -191,7 +191,7 @@ static bool disjoint(void)
 				continue;
 			if (x->address < GIB(1) || x->address % x->bytes != 0)
 				return false;
-			pci_for_each_function (b, &script.root) {
+			pci_for_each_function(b, &script.root) {
 				for (unsigned int k = 0; k < PCI_NR_BARS; k++) {
 					const struct pci_bar *y = &b->device.bars[k];
 

@@ -149,6 +149,19 @@ KTEST(boot_info, complaints_are_whole_lines_and_never_overflow)
 	EXPECT(t, complained("complaint number 0\ncomplaint number 1\n"));
 }
 
+KTEST(boot_info, a_complaint_that_just_does_not_fit_is_left_out)
+{
+	const int room = (int)sizeof(info.complaints) - 101; /* behind the first line */
+
+	for (int length = room - 4; length < room + 4; length++) {
+		begin();
+		boot_info_complain(&info, "%100s", "first");
+		boot_info_complain(&info, "%*s", length, "second");
+		EXPECT_EQ(t, info.complaints_length, length + 2 <= room ? 102u + (unsigned int)length : 101u);
+		EXPECT_EQ(t, strlen(info.complaints), info.complaints_length);
+	}
+}
+
 /* Against the definition: every page has the least usable type of what covers it. */
 KTEST(boot_info, random_maps_agree_with_a_page_by_page_account)
 {

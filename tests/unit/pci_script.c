@@ -160,7 +160,7 @@ struct pci_device *pci_script_found(struct pci_script *script, int at)
 {
 	struct pci_function *function;
 
-	pci_for_each_function (function, &script->root)
+	pci_for_each_function(function, &script->root)
 		if (find(script, pci_bdf(&function->device)) == &script->functions[at])
 			return &function->device;
 	return NULL;

@@ -16,6 +16,10 @@
 #define PHYS(symbol) ((symbol) - 0xffffffff80000000)
 #define LOAD_ADDRESS 0x200000
 
+/* CPUID 0x80000001, EDX: long mode, no-execute */
+#define CPU_NEEDED 0x20100000
+#define EXIT_PANIC 18
+
 #define CODE_64 8
 #define DATA    16
 #define CODE_32 24
@@ -68,10 +72,22 @@ boot_entry_multiboot2:
 	xorl %ebp, %ebp
 	cmpl $0x36d76289, %eax
 	je boot_common
-	/* Nobody to tell: neither a loader we know nor a console yet. */
-1:	cli
-	hlt
+	movl $PHYS(boot_text_loader), %esi
+
+	/* Says the text at %esi(%ebp) on COM1 and leaves QEMU as a panic does. */
+boot_fail:
+	addl %ebp, %esi
+	movl $0x3f8, %edx
+1:	lodsb
+	testb %al, %al
+	jz 2f
+	outb %al, %dx
 	jmp 1b
+2:	movb $EXIT_PANIC, %al
+	outb %al, $0xf4
+3:	cli
+	hlt
+	jmp 3b
 
 	.code64
 	/* %rdi: the hand-over structure, below 4 GiB. Interrupts are off, boot services are gone. */
@@ -115,6 +131,20 @@ boot_common:
 	leal PHYS(boot_stack_top)(%ebp), %esp
 	pushl %edi
 
+	movl $0x80000000, %eax
+	cpuid
+	cmpl $0x80000001, %eax
+	jb boot_old_cpu
+	movl $0x80000001, %eax
+	cpuid
+	notl %edx
+	testl $CPU_NEEDED, %edx
+	jz boot_tables
+boot_old_cpu:
+	movl $PHYS(boot_text_cpu), %esi
+	jmp boot_fail
+
+boot_tables:
 	/* Two page directories are written whole: .bss is cleared, but the loader's word is all there is for it. */
 	leal PHYS(boot_pd)(%ebp), %edi
 	movl $LARGE, %eax
@@ -184,6 +214,11 @@ boot_64:
 	movl %eax, %gs
 	movabsq $boot_high, %rax
 	jmp *%rax
+
+boot_text_cpu:
+	.asciz "Ballonet: this CPU has no long mode or no NX: cannot run\n"
+boot_text_loader:
+	.asciz "Ballonet: entered by something else than a multiboot2 loader: cannot run\n"
 
 	.text
 boot_high:

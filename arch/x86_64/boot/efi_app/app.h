@@ -20,8 +20,11 @@ extern const UINT8 kernel_file[], kernel_file_end[];
  */
 EFI_STATUS kernel_load(UINT64 *entry);
 
-/* Loader data below 4 GiB, cleared; NULL, explained. */
-void *loader_pages(UINTN bytes);
+/*
+ * Memory below 4 GiB, cleared; NULL, explained. What is to be executed is EfiLoaderCode: firmware may map EfiLoaderData
+ * without execution.
+ */
+void *loader_pages(UINTN bytes, EFI_MEMORY_TYPE type);
 
 /* RSDP, framebuffer and command line; what is not there is left 0. @cmdline has CMDLINE_MOST_BYTES. */
 void gather(EFI_HANDLE image, struct efi_handover *handover, char *cmdline);

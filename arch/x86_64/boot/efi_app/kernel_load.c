@@ -102,8 +102,8 @@ EFI_STATUS kernel_load(UINT64 *entry)
 		Print(L"Ballonet: the kernel within this application is broken: build it again\n");
 		return EFI_LOAD_ERROR;
 	}
-	/* Room to align; what is left over is loader data, which the kernel gets back. */
-	base = (UINT64)loader_pages(end - start + ALIGNMENT);
+	/* Room to align; what is left over is loader memory, which the kernel gets back. */
+	base = (UINT64)loader_pages(end - start + ALIGNMENT, EfiLoaderCode);
 	if (!base)
 		return EFI_OUT_OF_RESOURCES;
 	base = (base + ALIGNMENT - 1) & ~(ALIGNMENT - 1);

@@ -9,11 +9,11 @@
 #define MEMORY_MAP_BYTES 65536u /* 1365 descriptors */
 #define EXIT_ATTEMPTS    8u
 
-void *loader_pages(UINTN bytes)
+void *loader_pages(UINTN bytes, EFI_MEMORY_TYPE type)
 {
 	EFI_PHYSICAL_ADDRESS address = HIGHEST_ADDRESS;
 	UINTN pages = (bytes + 4095) / 4096;
-	EFI_STATUS status = BS->AllocatePages(AllocateMaxAddress, EfiLoaderData, pages, &address);
+	EFI_STATUS status = BS->AllocatePages(AllocateMaxAddress, type, pages, &address);
 
 	if (EFI_ERROR(status)) {
 		Print(L"Ballonet: no %lu pages of memory below 4 GiB: %r\n", pages, status);
@@ -51,9 +51,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 	void *memory_map;
 
 	InitializeLib(image, system);
-	handover = loader_pages(sizeof(*handover));
-	cmdline = loader_pages(CMDLINE_MOST_BYTES);
-	memory_map = loader_pages(MEMORY_MAP_BYTES);
+	handover = loader_pages(sizeof(*handover), EfiLoaderData);
+	cmdline = loader_pages(CMDLINE_MOST_BYTES, EfiLoaderData);
+	memory_map = loader_pages(MEMORY_MAP_BYTES, EfiLoaderData);
 	if (!handover || !cmdline || !memory_map)
 		return EFI_OUT_OF_RESOURCES;
 	status = kernel_load(&entry);

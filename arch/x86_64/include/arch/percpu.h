@@ -22,6 +22,7 @@ struct percpu {
 	uint32_t interrupt_depth; /* 28: interrupt handlers on the stack; the scheduler's */
 	uint32_t need_resched;    /* 32: switch at the next chance; the scheduler's */
 	uint32_t node;            /* 36 */
+	uint32_t relax_turns;     /* 40: until cpu_relax() pauses again */
 };
 
 #define PERCPU_READ(type, offset)                                                            \
@@ -85,3 +86,4 @@ _Static_assert(offsetof(struct percpu, thread) == 16, "offset");
 _Static_assert(offsetof(struct percpu, preempt_count) == 24, "offset");
 _Static_assert(offsetof(struct percpu, interrupt_depth) == 28, "offset");
 _Static_assert(offsetof(struct percpu, need_resched) == 32, "offset");
+_Static_assert(offsetof(struct percpu, relax_turns) == 40, "offset");

@@ -1,0 +1,43 @@
+/*
+ * Files for the parts that do not know of files: a name and a function that shows.
+ */
+#include "init/files.h"
+
+#include "kernel/init.h"
+#include "kernel/irq.h"
+#include "kernel/lock_order.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/thread.h"
+#include "kernel/trace.h"
+#include "kernel/vfile.h"
+
+struct shown_file {
+	const char *path;
+	void (*show)(struct sink *out);
+};
+
+static const struct shown_file shown_files[] = {
+	{"/proc/boottime", boot_stamps_show},
+	{"/proc/interrupts", irq_show},
+	{"/proc/kmsg", log_show},
+	{"/proc/lockdep", lock_order_show},
+	{"/proc/threads", thread_show_all},
+};
+
+static int show(struct sink *out, void *context)
+{
+	((const struct shown_file *)context)->show(out);
+	return 0;
+}
+
+void files_init(void)
+{
+	static const struct vfile_ops ops = {.show = show};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shown_files); i++)
+		if (vfile_add(shown_files[i].path, &ops, (void *)&shown_files[i]) != 0)
+			panic("no memory for %s", shown_files[i].path);
+	if (trace_init() != 0)
+		panic("no memory for the trace files");
+}
