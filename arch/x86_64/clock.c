@@ -99,15 +99,19 @@ const char *clock_reference(void)
 	return clock.reference;
 }
 
-/*
- * The boot CPU read its counter somewhere between @before and @after of ours. Taking the middle errs by half the
- * exchange at most, so a larger difference is a real one.
- */
+/* Taking the middle errs by half the exchange at most, so a larger difference is a real one. */
+int64_t clock_difference(uint64_t before, uint64_t after, uint64_t boot_cycles)
+{
+	uint64_t half = (after - before) / 2;
+	int64_t difference = (int64_t)(boot_cycles - (before + half));
+
+	return (uint64_t)(difference < 0 ? -difference : difference) > half ? difference : 0;
+}
+
 void clock_sync_ap(struct clock_sync *sync)
 {
-	struct cpu_block *block = this_cpu_block();
 	uint64_t shortest = UINT64_MAX;
-	int64_t offset = 0;
+	int64_t difference = 0;
 
 	for (uint32_t round = 1; round <= SYNC_ROUNDS && shortest > SYNC_QUICK_CYCLES; round++) {
 		uint64_t before = ordered_cycles(), after;
@@ -118,21 +122,24 @@ void clock_sync_ap(struct clock_sync *sync)
 		after = ordered_cycles();
 		if (after - before < shortest) {
 			shortest = after - before;
-			offset = (int64_t)(sync->boot_cycles - (before + shortest / 2));
+			difference = clock_difference(before, after, sync->boot_cycles);
 		}
 	}
-	if ((uint64_t)(offset < 0 ? -offset : offset) <= shortest / 2)
-		return;
-	block->cycle_offset = offset;
-	WRITE_ONCE(clock.offsets, true);
+	this_cpu_block()->cycle_offset = difference;
+	if (difference)
+		WRITE_ONCE(clock.offsets, true);
+	store_release(&sync->finished, 1);
 }
 
 void clock_sync_serve(struct clock_sync *sync)
 {
-	uint32_t asked = load_acquire(&sync->asked);
+	while (!load_acquire(&sync->finished)) {
+		uint32_t asked = load_acquire(&sync->asked);
 
-	if (asked == load_relaxed(&sync->answered))
-		return;
-	sync->boot_cycles = ordered_cycles();
-	store_release(&sync->answered, asked);
+		if (asked != load_relaxed(&sync->answered)) {
+			sync->boot_cycles = ordered_cycles();
+			store_release(&sync->answered, asked);
+		}
+		cpu_relax();
+	}
 }

@@ -32,12 +32,19 @@ uint64_t clock_cycles_per_second(void);
 const char *clock_reference(void);
 
 /*
- * Comparing an application processor's counter with the boot CPU's: the AP calls clock_sync_ap() while the boot CPU calls
- * clock_sync_serve() over and over. A difference that cannot be explained by the time the exchange took is corrected.
+ * Comparing an application processor's counter with the boot CPU's, for those that do not agree. The AP calls
+ * clock_sync_ap() while the boot CPU is in clock_sync_serve(), which returns when the AP is done. A difference that the
+ * exchange's own time cannot explain is corrected.
  */
 struct clock_sync {
+	uint32_t wanted, finished; /* wanted: for the callers, to agree on the exchange */
 	uint32_t asked, answered;
 	uint64_t boot_cycles;
 };
 void clock_sync_ap(struct clock_sync *sync);
 void clock_sync_serve(struct clock_sync *sync);
+/*
+ * The difference to the boot CPU's counter, which was read as @boot_cycles somewhere between @before and @after of ours: 0
+ * if that can be the truth.
+ */
+int64_t clock_difference(uint64_t before, uint64_t after, uint64_t boot_cycles);

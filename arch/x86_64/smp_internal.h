@@ -26,8 +26,9 @@ struct arrival {
 	uint64_t stack; /* for the way to the scheduler; stored last, when the rest is there */
 	struct cpu_block *block;
 	uint64_t idle_stack; /* known with its index; 0: not yet */
-	struct clock_sync sync;
+	uint64_t cycles;     /* its counter when it got ready */
 	uint32_t state;
+	struct clock_sync sync;
 } CACHE_LINE_ALIGNED;
 
 _Static_assert(sizeof(struct arrival) == 1 << ARRIVAL_SHIFT, "trampoline.S");
