@@ -2,8 +2,13 @@
  * The scheduler: a run queue per CPU, round robin, preemptive, tickless.
  *
  * A thread is on a CPU, in one run queue, or blocked. A CPU takes the first of its queue, steals from another if its
- * own is empty, or idles. A slice is timed only while somebody waits behind the running thread. A thread that becomes
- * runnable goes to its last CPU if that one idles, else to any idle CPU, else behind its last CPU's queue.
+ * own is empty, or idles. A thread that becomes runnable goes to its last CPU if that one idles, else to any idle
+ * CPU, else behind its last CPU's queue; it does not push aside who runs there.
+ *
+ * Slices are timed only while somebody waits behind the running thread. The slice timer is never cancelled: when it
+ * rings and the thread has not had its time yet, it is armed for the rest, so quick switches cost nothing. When a slice
+ * is over and somebody waits while another CPU idles, that one is woken to steal: a thief may have passed over a thread
+ * that was just being switched, and nothing else would make it look again.
  *
  * Two rules keep a thread from running in two places: on_cpu is cleared by the thread that runs *after* it, when its
  * registers are saved; who unblocks a thread waits for that before queueing it, and who steals passes it over.
@@ -24,31 +29,39 @@ struct run_queue {
 	uint32_t length;
 	struct list_node threads;
 	struct thread *idle, *previous; /* previous: who ran before, until its switch is finished */
-	bool idling, slice_running;
+	bool idling;
+	bool slice_armed; /* touched by its CPU alone, interrupts off */
+	struct timer slice;
 } CACHE_LINE_ALIGNED;
 
 static struct run_queue queues[MAX_CPUS];
 
-void raw_lock(uint32_t *lock)
+/* Without checks or preemption counting: the checker and the counting stand on the scheduler. Interrupts off. */
+static void raw_lock(uint32_t *lock)
 {
 	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
 		while (load_relaxed(lock))
 			cpu_relax();
 }
 
-void raw_unlock(uint32_t *lock)
+static void raw_unlock(uint32_t *lock)
 {
 	store_release(lock, 0);
 }
 
 /* ---- queues ---- */
 
-static void queue_add(struct run_queue *queue, struct thread *thread)
+/* True if nobody waited there before. */
+static bool queue_add(struct run_queue *queue, struct thread *thread)
 {
+	bool first;
+
 	raw_lock(&queue->raw_lock);
 	list_add_tail(&queue->threads, &thread->run_node);
+	first = queue->length == 0;
 	store_relaxed(&queue->length, queue->length + 1);
 	raw_unlock(&queue->raw_lock);
+	return first;
 }
 
 /* The first thread that may run on @cpu; one that another CPU is still leaving, or that is pinned, is passed over. */
@@ -87,14 +100,6 @@ static struct thread *steal(int cpu)
 
 /* ---- waking CPUs ---- */
 
-static void kick(int cpu)
-{
-	if (cpu == (int)cpu_id())
-		percpu_set_need_resched(true);
-	else
-		arch_reschedule(cpu);
-}
-
 static bool claim_idle(int cpu)
 {
 	return load_relaxed(&queues[cpu].idling) && atomic_exchange(&queues[cpu].idling, false);
@@ -111,6 +116,36 @@ static int idle_cpu(int preferred)
 	return -1;
 }
 
+/* ---- slices ---- */
+
+/* This CPU's queue has somebody waiting. */
+static void time_slice(struct run_queue *queue)
+{
+	if (queue->slice_armed)
+		return;
+	queue->slice_armed = true;
+	timer_arm(&queue->slice, time_ns() + SLICE_NS);
+}
+
+static void slice_over(struct timer *timer)
+{
+	struct run_queue *queue = container_of(timer, struct run_queue, slice);
+	uint64_t now = time_ns(), end = thread_current()->switched_in_ns + SLICE_NS;
+	int idle;
+
+	queue->slice_armed = load_relaxed(&queue->length) > 0;
+	if (!queue->slice_armed)
+		return;
+	if (end <= now) {
+		percpu_set_need_resched(true);
+		end = now + SLICE_NS;
+	}
+	timer_arm(timer, end);
+	idle = idle_cpu((int)cpu_id());
+	if (idle >= 0)
+		arch_reschedule((unsigned int)idle);
+}
+
 void scheduler_enqueue(struct thread *thread)
 {
 	int cpu = thread->pinned_cpu, idle;
@@ -119,8 +154,15 @@ void scheduler_enqueue(struct thread *thread)
 		idle = idle_cpu(thread->cpu);
 		cpu = idle >= 0 ? idle : thread->cpu;
 	}
-	queue_add(&queues[cpu], thread);
-	kick(cpu);
+	/* Where somebody waits already, the slice is timed or an interrupt is on its way. */
+	if (!queue_add(&queues[cpu], thread))
+		return;
+	if (cpu != (int)cpu_id())
+		arch_reschedule((unsigned int)cpu);
+	else if (thread_current()->is_idle)
+		percpu_set_need_resched(true);
+	else
+		time_slice(&queues[cpu]);
 }
 
 /* ---- switching ---- */
@@ -128,18 +170,12 @@ void scheduler_enqueue(struct thread *thread)
 void scheduler_finish_switch(void)
 {
 	struct thread *previous = queues[cpu_id()].previous;
-	struct thread *joiner = NULL;
+	bool dead = previous->state == THREAD_DEAD;
 
-	if (previous->state == THREAD_DEAD) {
-		joiner = atomic_exchange(&previous->joiner, NULL);
-		store_release(&previous->on_cpu, false);
-		store_release(&previous->finished, true);
-	} else {
-		store_release(&previous->on_cpu, false);
-	}
-	/* From here on @previous may be gone. */
-	if (joiner)
-		thread_unblock(joiner);
+	store_release(&previous->on_cpu, false);
+	/* From here on another CPU may run it, unless it is dead; then it is gone when its end is known. */
+	if (dead)
+		completion_done(&previous->ended);
 }
 
 static void switch_to(struct run_queue *queue, struct thread *next)
@@ -148,7 +184,7 @@ static void switch_to(struct run_queue *queue, struct thread *next)
 	uint64_t now = time_ns();
 
 	previous->run_ns += now - previous->switched_in_ns;
-	next->switched_in_ns = now;
+	store_relaxed(&next->switched_in_ns, now);
 	store_relaxed(&next->on_cpu, true);
 	queue->previous = previous;
 	store_relaxed(&queue->idling, next->is_idle);
@@ -156,17 +192,6 @@ static void switch_to(struct run_queue *queue, struct thread *next)
 	arch_switch(&previous->context, &next->context);
 	/* On @previous' stack again, perhaps on another CPU. */
 	scheduler_finish_switch();
-}
-
-/* Times a slice if somebody waits behind @running; a CPU that idles may come and help. */
-static void start_slice(struct run_queue *queue, const struct thread *running)
-{
-	bool contended = !running->is_idle && load_relaxed(&queue->length) > 0;
-
-	if (contended != queue->slice_running) {
-		queue->slice_running = contended;
-		timer_set_slice(contended ? time_ns() + SLICE_NS : UINT64_MAX);
-	}
 }
 
 void schedule(void)
@@ -184,8 +209,8 @@ void schedule(void)
 		next = steal(cpu);
 	if (!next)
 		next = queue->idle;
-	queue->slice_running = false;
-	start_slice(queue, next);
+	if (load_relaxed(&queue->length))
+		time_slice(queue);
 	if (next != previous)
 		switch_to(queue, next);
 }
@@ -301,14 +326,14 @@ void interrupt_leave(void)
 	if (!running || percpu_interrupt_depth() || percpu_preempt_count())
 		return;
 	if (percpu_need_resched())
-		percpu_set_need_resched(false);
-	else if (running->is_idle || !load_relaxed(&queue->length))
-		return;
-	/* A busy CPU goes on with its thread until the slice ends. */
-	if (running->is_idle || queue->slice_running)
 		schedule();
-	else
-		start_slice(queue, running);
+	else if (!running->is_idle && load_relaxed(&queue->length))
+		time_slice(queue); /* somebody was queued from afar */
+}
+
+unsigned int timer_home(void)
+{
+	return cpu_id();
 }
 
 void thread_yield(void)
@@ -331,10 +356,12 @@ static void idle_loop(void)
 		(void)cpu_irq_save();
 		store_relaxed(&queue->idling, true);
 		smp_mb(); /* whoever queues here after this sends an interrupt */
-		if (load_relaxed(&queue->length) || percpu_need_resched())
-			schedule();
-		else
+		if (!load_relaxed(&queue->length) && !percpu_need_resched()) {
 			arch_idle();
+			(void)cpu_irq_save();
+		}
+		/* Also when the own queue is empty: the interrupt may have been a call for help. */
+		schedule();
 	}
 }
 
@@ -347,6 +374,7 @@ static void idle_start(void *argument UNUSED)
 void scheduler_adopt(int cpu, struct thread *idle)
 {
 	list_init(&queues[cpu].threads);
+	timer_init(&queues[cpu].slice, slice_over);
 	queues[cpu].idle = idle;
 	idle->is_idle = true;
 	arch_context_init(&idle->context, idle->stack_top, idle_start, NULL);

@@ -19,6 +19,8 @@ void interrupt_enter(void);
 void interrupt_leave(void);
 /* From the timer interrupt: runs expired timers, sets the next. */
 void timer_interrupt(void);
+/* The CPU in whose queue timers go that are armed here (hosted: the timer thread's). Interrupts off. */
+unsigned int timer_home(void);
 /* From the reschedule interrupt: nothing else to do than what interrupt_leave() does. */
 
 /* ---- the primitive under wait queues and mutexes; POSIX threads provide it in the hosted build ---- */

@@ -94,6 +94,7 @@ static struct thread *thread_make(const char *name)
 	thread->pinned_cpu = THREAD_ANY_CPU;
 	list_init(&thread->run_node);
 	list_init(&thread->all);
+	completion_init(&thread->ended);
 	return thread;
 }
 
@@ -150,11 +151,7 @@ int thread_join(struct thread *thread)
 
 	lock_order_may_sleep("thread_join");
 	ASSERT(thread != thread_current(), "a thread joins itself");
-	while (!load_acquire(&thread->finished)) {
-		(void)atomic_exchange(&thread->joiner, thread_current());
-		if (!load_acquire(&thread->finished))
-			(void)thread_block(UINT64_MAX);
-	}
+	completion_wait(&thread->ended, WAIT_FOREVER);
 	spin_lock(&list_lock);
 	list_del(&thread->all);
 	spin_unlock(&list_lock);
@@ -230,14 +227,50 @@ static const char *state_name(const struct thread *thread)
 	}
 }
 
-void thread_show_all(struct sink *out)
+/* A thread's line, copied under the lock: printing may sleep. */
+struct row {
+	uint32_t id;
+	char name[THREAD_NAME_SIZE];
+	const char *state;
+	int cpu;
+	uint64_t run_ns;
+};
+
+static void fill_row(struct row *row, const struct thread *thread)
+{
+	row->id = thread->id;
+	row->state = state_name(thread);
+	row->cpu = load_relaxed(&thread->cpu);
+	row->run_ns = load_relaxed(&thread->run_ns);
+	if (load_relaxed(&thread->on_cpu))
+		row->run_ns += time_ns() - load_relaxed(&thread->switched_in_ns);
+	string_copy(row->name, thread->name, sizeof(row->name));
+}
+
+/* The thread with the lowest number from @id on: the list is in their order. */
+static bool next_row(uint32_t id, struct row *row)
 {
 	struct thread *thread;
+	bool found = false;
+
+	spin_lock(&list_lock);
+	list_for_each_entry(thread, &all_threads, all) {
+		found = thread->id >= id;
+		if (!found)
+			continue;
+		fill_row(row, thread);
+		break;
+	}
+	spin_unlock(&list_lock);
+	return found;
+}
+
+void thread_show_all(struct sink *out)
+{
+	struct row row;
 
 	sink_printf(out, "%5s %-16s %-9s %3s %12s\n", "ID", "NAME", "STATE", "CPU", "RUN-US");
-	spin_lock(&list_lock);
-	list_for_each_entry(thread, &all_threads, all)
-		sink_printf(out, "%5u %-16s %-9s %3d %12llu\n", thread->id, thread->name, state_name(thread),
-			    thread->cpu, (unsigned long long)(load_relaxed(&thread->run_ns) / NS_PER_US));
-	spin_unlock(&list_lock);
+	for (uint32_t id = 0; next_row(id, &row); id = row.id + 1)
+		sink_printf(out, "%5u %-16s %-9s %3d %12llu\n", row.id, row.name, row.state, row.cpu,
+			    (unsigned long long)(row.run_ns / NS_PER_US));
 }

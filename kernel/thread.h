@@ -25,7 +25,10 @@ static inline struct thread *thread_spawn(const char *name, int (*run)(void *), 
 }
 /* Waits for its end and frees it; returns what @run returned. May sleep. */
 int thread_join(struct thread *thread);
-/* Asks; the thread sees it in thread_should_stop(), and any sleep of it is cut short. thread_join still needed. */
+/*
+ * Asks: thread_should_stop() is true for it from now on, its sleep_ns() ends at once, and a wait_event() of it looks at
+ * its condition again (which says "|| thread_should_stop()" if the thread may be asked there). thread_join still needed.
+ */
 void thread_stop(struct thread *thread);
 bool thread_should_stop(void);
 

@@ -6,6 +6,7 @@
 #include "kernel/lock_order_internal.h"
 #include "kernel/scheduler.h"
 #include "kernel/time.h"
+#include "kernel/wait.h"
 
 enum thread_state { THREAD_RUNNABLE, THREAD_BLOCKED, THREAD_DEAD };
 
@@ -18,12 +19,11 @@ struct thread {
 	bool on_cpu;   /* running, or its registers are not saved yet: no other CPU may continue it */
 	bool stop;
 	bool timed_out;
-	bool finished; /* its last switch is done: the stack may go */
 	bool is_idle;
 	int cpu;        /* where it runs or ran last */
 	int pinned_cpu; /* THREAD_ANY_CPU: not pinned */
 	struct timer deadline;
-	struct thread *joiner;
+	struct completion ended; /* its last switch is done: the stack may go */
 	uint64_t stack_top;
 	uint64_t run_ns, switched_in_ns;
 	int (*run)(void *argument);
@@ -44,10 +44,3 @@ void schedule(void);
 void scheduler_adopt(int cpu, struct thread *idle);
 /* The first lines of a new thread, after the switch to it. */
 void scheduler_finish_switch(void);
-
-/* The CPU's slice ends at @deadline_ns (UINT64_MAX: no slice): timer.c then asks for a switch. Interrupts off. */
-void timer_set_slice(uint64_t deadline_ns);
-
-/* Locks without checks or preemption counting, for the scheduler's own state. Interrupts off. */
-void raw_lock(uint32_t *lock);
-void raw_unlock(uint32_t *lock);

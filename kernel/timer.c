@@ -1,164 +1,210 @@
 /*
- * Timers of the guest: a sorted list per CPU in front of the CPU's one-shot timer.
+ * Timers: one queue for each CPU, sorted by deadline, in both worlds.
  *
- * Arming costs a walk past the earlier deadlines of this CPU: there are few, for most are a sleeping thread's. The
- * hardware is set to the first deadline or the end of the running slice, whichever comes first, and to nothing if there
- * is neither. An expired timer is off the list before its function runs, so the function may arm it again.
+ * A timer goes into the queue of the CPU that arms it. The hardware is told the earliest deadline only when that comes
+ * closer; a cancelled one is left to ring in vain, which costs an interrupt rather than a reprogramming each time.
+ * Cost: expiring and cancelling are O(1). Arming walks from the latest end, so a timer behind all others (time-outs of
+ * equal length) is O(1), and the worst case is the number of timers of that CPU: a few, one per thread that sleeps
+ * with a time-out.
  *
- * Locking: a raw lock per CPU, interrupts off; not held while a function runs.
+ * timer->cpu says who may touch the links, and makes racing calls safe without a lock in the timer:
+ *   TIMER_IDLE    in no queue; who changes it to TIMER_MOVING by compare-and-swap owns the timer
+ *   0..           in that CPU's queue; changed only under that queue's lock
+ *   TIMER_MOVING  owned by a caller with interrupts off, for a few instructions
+ *
+ * timer->home is the queue it was in last, and the only one in which it can be running: a timer that is armed elsewhere
+ * while its function runs goes back into the queue where it runs. So a canceller looks at one queue, under its lock, to
+ * see that the timer neither waits nor runs. The function may hand the timer's memory back: after calling it nothing
+ * of the timer is touched, its address is only compared.
  */
+#include "kernel/time.h"
+
 #include <arch/cpu.h>
 
-#include <arch/percpu.h>
-
 #include "kernel/cpu.h"
-#include "kernel/thread_internal.h"
+#include "kernel/scheduler.h"
+#include "kernel/spinlock.h"
 #include "lib/atomic.h"
 
+#define TIMER_IDLE   (-1)
+#define TIMER_MOVING (-2)
+
 struct timer_queue {
-	uint32_t raw_lock;
-	bool ready;
-	struct list_node timers; /* by deadline */
-	struct timer *running;   /* whose function runs now */
-	uint64_t slice_end_ns;
+	struct spinlock lock;
+	bool ready; /* the list is initialised */
+	struct list_node timers;
+	uint64_t programmed_ns; /* what the hardware was told; UINT64_MAX: nothing */
+	struct timer *running;
 } CACHE_LINE_ALIGNED;
 
-static struct timer_queue queues[MAX_CPUS];
-
-static struct timer_queue *this_queue(void)
-{
-	struct timer_queue *queue = &queues[cpu_id()];
-
-	if (!queue->ready) {
-		list_init(&queue->timers);
-		queue->slice_end_ns = UINT64_MAX;
-		queue->ready = true;
-	}
-	return queue;
-}
-
-/* With the lock held, on the queue's CPU. */
-static void set_hardware(struct timer_queue *queue)
-{
-	uint64_t first = UINT64_MAX;
-
-	if (!list_empty(&queue->timers))
-		first = list_first_entry(&queue->timers, struct timer, node)->deadline_ns;
-	arch_timer_set(MIN(first, queue->slice_end_ns));
-}
-
-void timer_set_slice(uint64_t deadline_ns)
-{
-	struct timer_queue *queue = this_queue();
-
-	raw_lock(&queue->raw_lock);
-	queue->slice_end_ns = deadline_ns;
-	set_hardware(queue);
-	raw_unlock(&queue->raw_lock);
-}
+static struct timer_queue queues[MAX_CPUS] = {
+	[0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT("timer_queue"), .programmed_ns = UINT64_MAX},
+};
 
 void timer_init(struct timer *timer, void (*expire)(struct timer *timer))
 {
-	list_init(&timer->node);
-	timer->expire = expire;
-	timer->deadline_ns = 0;
-	timer->cpu = -1;
+	*timer = (struct timer){.expire = expire, .cpu = TIMER_IDLE};
 }
 
+/* With the queue's lock. */
 static void insert(struct timer_queue *queue, struct timer *timer)
 {
-	struct list_node *before = queue->timers.prev;
+	struct list_node *at;
 
-	/* From the back: a new deadline is mostly a late one. */
-	while (before != &queue->timers && list_entry(before, struct timer, node)->deadline_ns > timer->deadline_ns)
-		before = before->prev;
-	list_insert_between(&timer->node, before, before->next);
+	if (!queue->ready) {
+		list_init(&queue->timers);
+		queue->ready = true;
+	}
+	for (at = queue->timers.prev; at != &queue->timers; at = at->prev)
+		if (list_entry(at, struct timer, node)->deadline_ns <= timer->deadline_ns)
+			break;
+	list_add(at, &timer->node);
+}
+
+static void program(struct timer_queue *queue, uint64_t deadline_ns)
+{
+	if (deadline_ns >= queue->programmed_ns)
+		return;
+	queue->programmed_ns = deadline_ns;
+	arch_timer_set(deadline_ns);
+}
+
+/* Makes the timer ours (TIMER_MOVING), out of whatever queue. Interrupts off. True if it had been armed. */
+static bool claim(struct timer *timer)
+{
+	for (;;) {
+		int cpu = load_acquire(&timer->cpu);
+
+		if (cpu == TIMER_IDLE) {
+			if (atomic_cas(&timer->cpu, &cpu, TIMER_MOVING))
+				return false;
+		} else if (cpu >= 0) {
+			struct timer_queue *queue = &queues[cpu];
+			bool mine;
+
+			spin_lock(&queue->lock);
+			mine = load_relaxed(&timer->cpu) == cpu;
+			if (mine) {
+				list_del(&timer->node);
+				store_relaxed(&timer->cpu, TIMER_MOVING);
+			}
+			spin_unlock(&queue->lock);
+			if (mine)
+				return true;
+		}
+		cpu_relax();
+	}
+}
+
+/*
+ * The queue for a timer that is ours to move, locked: this CPU's, or the one in which its function runs now. That one
+ * will program the hardware when the function returns.
+ */
+static struct timer_queue *lock_queue_for(struct timer *timer)
+{
+	int here = (int)timer_home(), last = load_relaxed(&timer->home);
+
+	if (last != here) {
+		spin_lock(&queues[last].lock);
+		if (queues[last].running == timer)
+			return &queues[last];
+		spin_unlock(&queues[last].lock);
+		store_relaxed(&timer->home, here);
+	}
+	spin_lock(&queues[here].lock);
+	return &queues[here];
 }
 
 void timer_arm(struct timer *timer, uint64_t deadline_ns)
 {
+	unsigned long flags = cpu_irq_save();
 	struct timer_queue *queue;
-	unsigned long flags;
 
-	timer_cancel(timer);
-	flags = cpu_irq_save();
-	queue = this_queue();
-	raw_lock(&queue->raw_lock);
+	claim(timer);
 	timer->deadline_ns = deadline_ns;
-	store_relaxed(&timer->cpu, (int)cpu_id());
+	queue = lock_queue_for(timer);
 	insert(queue, timer);
-	set_hardware(queue);
-	raw_unlock(&queue->raw_lock);
+	store_release(&timer->cpu, (int)(queue - queues));
+	if (!queue->running)
+		program(queue, deadline_ns);
+	spin_unlock(&queue->lock);
 	cpu_irq_restore(flags);
 }
 
-/* Takes it off the queue it is on; false if it is on none. */
-static bool remove(struct timer *timer)
+bool timer_is_armed(const struct timer *timer)
 {
-	int cpu;
+	return load_acquire(&timer->cpu) != TIMER_IDLE;
+}
 
-	while ((cpu = load_relaxed(&timer->cpu)) >= 0) {
-		struct timer_queue *queue = &queues[cpu];
-		unsigned long flags = cpu_irq_save();
-		bool found;
+static bool disarm(struct timer *timer)
+{
+	unsigned long flags;
+	bool was_armed;
 
-		raw_lock(&queue->raw_lock);
-		found = timer->cpu == cpu;
-		if (found) {
-			list_del(&timer->node);
-			store_relaxed(&timer->cpu, -1);
-		}
-		raw_unlock(&queue->raw_lock);
-		cpu_irq_restore(flags);
-		if (found)
-			return true;
-	}
-	return false;
+	if (load_acquire(&timer->cpu) == TIMER_IDLE)
+		return false;
+	flags = cpu_irq_save();
+	was_armed = claim(timer);
+	store_release(&timer->cpu, TIMER_IDLE);
+	cpu_irq_restore(flags);
+	return was_armed;
+}
+
+/* Neither waits nor runs. For a call from its own function, that run does not count. */
+static bool at_rest(struct timer *timer)
+{
+	unsigned int home = (unsigned int)load_relaxed(&timer->home);
+	struct timer_queue *queue = &queues[home];
+	unsigned long flags = spin_lock_irqsave(&queue->lock);
+	bool inside = in_interrupt() && home == timer_home();
+	bool runs = queue->running == timer && !inside;
+	bool waits = load_relaxed(&timer->cpu) != TIMER_IDLE;
+
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return !runs && !waits;
 }
 
 bool timer_cancel(struct timer *timer)
 {
-	bool was_armed = remove(timer);
+	bool was_armed = disarm(timer);
 
-	/* Its function may run on another CPU; on this one it can only be the caller itself. */
-	for (unsigned int cpu = 0; cpu < cpu_count(); cpu++)
-		while (cpu != cpu_id() && load_acquire(&queues[cpu].running) == timer)
-			cpu_relax();
+	while (!at_rest(timer)) {
+		cpu_relax();
+		was_armed |= disarm(timer);
+	}
 	return was_armed;
 }
 
-/* Runs one timer whose time has come; false if there is none. */
-static bool run_expired(struct timer_queue *queue, uint64_t now)
+/* Takes the first timer off if its time has come, and marks it running. */
+static struct timer *take_expired(struct timer_queue *queue, uint64_t now_ns)
 {
 	struct timer *timer;
 
-	raw_lock(&queue->raw_lock);
-	if (list_empty(&queue->timers) || list_first_entry(&queue->timers, struct timer, node)->deadline_ns > now) {
-		raw_unlock(&queue->raw_lock);
-		return false;
-	}
+	if (!queue->ready || list_empty(&queue->timers))
+		return NULL;
 	timer = list_first_entry(&queue->timers, struct timer, node);
+	if (timer->deadline_ns > now_ns)
+		return NULL;
 	list_del(&timer->node);
-	store_relaxed(&queue->running, timer);
-	store_relaxed(&timer->cpu, -1);
-	raw_unlock(&queue->raw_lock);
-	timer->expire(timer);
-	store_release(&queue->running, NULL);
-	return true;
+	queue->running = timer;
+	store_release(&timer->cpu, TIMER_IDLE);
+	return timer;
 }
 
 void timer_interrupt(void)
 {
-	struct timer_queue *queue = this_queue();
-	uint64_t now = time_ns();
+	struct timer_queue *queue = &queues[timer_home()];
+	struct timer *timer;
 
-	while (run_expired(queue, now))
-		;
-	raw_lock(&queue->raw_lock);
-	if (queue->slice_end_ns <= now) {
-		queue->slice_end_ns = UINT64_MAX;
-		percpu_set_need_resched(true);
+	spin_lock(&queue->lock);
+	queue->programmed_ns = UINT64_MAX;
+	while ((timer = take_expired(queue, time_ns()))) {
+		spin_unlock(&queue->lock);
+		timer->expire(timer);
+		spin_lock(&queue->lock);
+		queue->running = NULL;
 	}
-	set_hardware(queue);
-	raw_unlock(&queue->raw_lock);
+	if (queue->ready && !list_empty(&queue->timers))
+		program(queue, list_first_entry(&queue->timers, struct timer, node)->deadline_ns);
+	spin_unlock(&queue->lock);
 }

@@ -33,6 +33,7 @@ void wait_prepare(struct wait_queue *queue, struct waiter *waiter)
 
 	lock_order_may_sleep("wait_event");
 	waiter->thread = thread_current();
+	waiter->stopping = thread_should_stop();
 	waiter->woken = false;
 	flags = spin_lock_irqsave(&queue->lock);
 	list_add_tail(&queue->waiters, &waiter->node);
@@ -41,7 +42,8 @@ void wait_prepare(struct wait_queue *queue, struct waiter *waiter)
 
 bool wait_sleep(struct waiter *waiter, uint64_t deadline_ns)
 {
-	if (load_acquire(&waiter->woken))
+	/* thread_stop() unblocks once; the condition may have slept on something else and used that up. */
+	if (load_acquire(&waiter->woken) || thread_should_stop() != waiter->stopping)
 		return true;
 	return thread_block(deadline_ns) || load_acquire(&waiter->woken);
 }

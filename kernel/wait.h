@@ -22,18 +22,22 @@ struct waiter {
 	struct list_node node;
 	struct thread *thread;
 	bool woken;
+	bool stopping; /* the thread had been asked to stop before it began to wait */
 };
 
 #define WAIT_QUEUE_INIT(queue) {.lock = SPINLOCK_INIT("wait_queue"), .waiters = LIST_INIT((queue).waiters)}
 
 void wait_queue_init(struct wait_queue *queue);
 
-/* The three steps behind wait_event(); for loops that need more. wait_sleep returns false once @deadline_ns passed. */
+/*
+ * The three steps behind wait_event(); for loops that need more. wait_sleep returns false once @deadline_ns passed, true
+ * when woken or when the thread is asked to stop; wait_finish is due in any case.
+ */
 void wait_prepare(struct wait_queue *queue, struct waiter *waiter);
 bool wait_sleep(struct waiter *waiter, uint64_t deadline_ns);
 void wait_finish(struct wait_queue *queue, struct waiter *waiter);
 
-/* True if a waiter was woken. */
+/* The first waiter, or all. True if there was one. */
 bool wake_up(struct wait_queue *queue);
 void wake_up_all(struct wait_queue *queue);
 
@@ -61,7 +65,7 @@ uint64_t wait_deadline(uint64_t timeout_ns);
 	})
 #define wait_event(queue, condition) ((void)wait_event_timeout((queue), (condition), WAIT_FOREVER))
 
-/* Done once, waited for by any number. */
+/* Done once, waited for by any number. Who saw it done through completion_wait() may free it. */
 struct completion {
 	bool done;
 	struct wait_queue queue;

@@ -1,8 +1,7 @@
 /*
- * kernel/thread.h, kernel/spinlock.h and kernel/time.h on POSIX threads.
+ * kernel/thread.h and kernel/time.h on POSIX threads.
  *
- * A thread that was not spawned through here (main) gets its structure at its first use. Spin locks yield after a
- * while, since the host may have fewer CPUs than we have threads.
+ * A thread that was not spawned through here (main, the timer thread) gets its structure at its first use.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,7 +15,6 @@
 #include "kernel/memory.h"
 #include "kernel/panic.h"
 #include "kernel/scheduler.h"
-#include "kernel/spinlock.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/atomic.h"
@@ -40,7 +38,8 @@ struct thread {
 };
 
 static __thread struct thread *self;
-static __thread int preempt_depth;
+static __thread int preempt_depth, interrupt_depth;
+__thread bool host_irqs_off;
 static uint32_t next_id;
 static void (*spawn_hooks[MAX_HOOKS])(struct thread *parent, struct thread *child);
 static void (*exit_hooks[MAX_HOOKS])(struct thread *dying);
@@ -82,6 +81,16 @@ unsigned int host_cpu_assign(void)
 	host_cpu_index = __builtin_ctzll(~in_use) + 1;
 	pthread_setspecific(cpu_key, (void *)(uintptr_t)host_cpu_index);
 	return host_cpu_index - 1;
+}
+
+void host_relax(void)
+{
+	static __thread unsigned int spins;
+
+	if (++spins % 64 == 0)
+		sched_yield();
+	else
+		__asm__ volatile("pause" ::: "memory");
 }
 
 unsigned int cpu_count(void)
@@ -271,72 +280,27 @@ void preempt_enable(void)
 
 bool preemptible(void)
 {
-	return preempt_depth == 0;
+	return preempt_depth == 0 && interrupt_depth == 0;
 }
 
 bool in_interrupt(void)
 {
-	return false;
+	return interrupt_depth != 0;
+}
+
+void interrupt_enter(void)
+{
+	host_irqs_off = true;
+	interrupt_depth++;
+}
+
+void interrupt_leave(void)
+{
+	interrupt_depth--;
+	host_irqs_off = false;
 }
 
 void thread_show_all(struct sink *out)
 {
 	sink_printf(out, "threads of the host\n");
-}
-
-/* ---- spin locks ---- */
-
-void spin_lock_init(struct spinlock *lock, const char *name)
-{
-	*lock = (struct spinlock)SPINLOCK_INIT(name);
-}
-
-static bool spin_take(struct spinlock *lock)
-{
-	return __atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE) == 0;
-}
-
-void spin_lock(struct spinlock *lock)
-{
-	lock_order_acquire(lock, lock->name, LOCK_SPIN, false);
-	preempt_disable();
-	while (unlikely(!spin_take(lock))) {
-		for (unsigned int spins = 0; load_relaxed(&lock->locked); spins++) {
-			cpu_relax();
-			if (spins % 64 == 63)
-				sched_yield();
-		}
-	}
-}
-
-bool spin_trylock(struct spinlock *lock)
-{
-	if (!spin_take(lock))
-		return false;
-	preempt_disable();
-	lock_order_acquire(lock, lock->name, LOCK_SPIN, true);
-	return true;
-}
-
-void spin_unlock(struct spinlock *lock)
-{
-	lock_order_release(lock, lock->name);
-	store_release(&lock->locked, 0);
-	preempt_enable();
-}
-
-unsigned long spin_lock_irqsave(struct spinlock *lock)
-{
-	spin_lock(lock);
-	return 0;
-}
-
-void spin_unlock_irqrestore(struct spinlock *lock, unsigned long flags UNUSED)
-{
-	spin_unlock(lock);
-}
-
-bool spin_is_locked(const struct spinlock *lock)
-{
-	return load_relaxed(&lock->locked);
 }

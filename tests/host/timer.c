@@ -1,55 +1,42 @@
 /*
- * Timers of the hosted build: one POSIX thread that sleeps until the first deadline. Its functions run on it.
+ * The hosted timer interrupt: one POSIX thread that sleeps until the deadline that kernel/timer.c last set.
+ *
+ * It stands for the one-shot timer of the only CPU that has timers here; their functions run on it, "in an interrupt".
  */
-#include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <time.h>
 
+#include "kernel/panic.h"
+#include "kernel/scheduler.h"
 #include "kernel/time.h"
-#include "lib/atomic.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
 static pthread_once_t started = PTHREAD_ONCE_INIT;
-static pthread_t timer_thread;
-static struct list_node timers = LIST_INIT(timers);
-static struct timer *running;
+static uint64_t next_ns = UINT64_MAX;
 
-static struct timer *first(void)
+/* Returns when the deadline has passed; it is then used up. */
+static void wait_for_deadline(void)
 {
-	return list_empty(&timers) ? NULL : list_first_entry(&timers, struct timer, node);
-}
-
-static void run_first(void)
-{
-	struct timer *timer = first();
-
-	list_del(&timer->node);
-	store_relaxed(&timer->cpu, -1);
-	running = timer;
-	pthread_mutex_unlock(&mutex);
-	timer->expire(timer);
 	pthread_mutex_lock(&mutex);
-	running = NULL;
-	pthread_cond_broadcast(&changed);
+	while (time_ns() < next_ns) {
+		struct timespec until = {(time_t)(next_ns / NS_PER_S), (long)(next_ns % NS_PER_S)};
+
+		if (next_ns == UINT64_MAX)
+			pthread_cond_wait(&changed, &mutex);
+		else
+			pthread_cond_timedwait(&changed, &mutex, &until);
+	}
+	next_ns = UINT64_MAX;
+	pthread_mutex_unlock(&mutex);
 }
 
 static void *timer_main(void *argument UNUSED)
 {
-	pthread_mutex_lock(&mutex);
 	for (;;) {
-		struct timer *next = first();
-
-		if (!next) {
-			pthread_cond_wait(&changed, &mutex);
-		} else if (next->deadline_ns <= time_ns()) {
-			run_first();
-		} else {
-			struct timespec until = {next->deadline_ns / NS_PER_S, next->deadline_ns % NS_PER_S};
-
-			pthread_cond_timedwait(&changed, &mutex, &until);
-		}
+		wait_for_deadline();
+		interrupt_enter();
+		timer_interrupt();
+		interrupt_leave();
 	}
 	return NULL;
 }
@@ -57,61 +44,26 @@ static void *timer_main(void *argument UNUSED)
 static void start(void)
 {
 	pthread_condattr_t attributes;
+	pthread_t thread;
 
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&changed, &attributes);
-	pthread_create(&timer_thread, NULL, timer_main, NULL);
+	if (pthread_create(&thread, NULL, timer_main, NULL) != 0)
+		panic("the hosted timer thread cannot be made");
+	pthread_detach(thread);
 }
 
-void timer_init(struct timer *timer, void (*expire)(struct timer *timer))
+void arch_timer_set(uint64_t deadline_ns)
 {
-	list_init(&timer->node);
-	timer->expire = expire;
-	timer->deadline_ns = 0;
-	timer->cpu = -1;
-}
-
-static bool remove_armed(struct timer *timer)
-{
-	if (timer->cpu < 0)
-		return false;
-	list_del(&timer->node);
-	store_relaxed(&timer->cpu, -1);
-	return true;
-}
-
-static void wait_until_run(struct timer *timer)
-{
-	while (running == timer && !pthread_equal(pthread_self(), timer_thread))
-		pthread_cond_wait(&changed, &mutex);
-}
-
-void timer_arm(struct timer *timer, uint64_t deadline_ns)
-{
-	struct list_node *before;
-
 	pthread_once(&started, start);
 	pthread_mutex_lock(&mutex);
-	remove_armed(timer);
-	timer->deadline_ns = deadline_ns;
-	store_relaxed(&timer->cpu, 0);
-	before = timers.prev;
-	while (before != &timers && list_entry(before, struct timer, node)->deadline_ns > deadline_ns)
-		before = before->prev;
-	list_insert_between(&timer->node, before, before->next);
-	pthread_cond_broadcast(&changed);
+	next_ns = deadline_ns;
+	pthread_cond_signal(&changed);
 	pthread_mutex_unlock(&mutex);
 }
 
-bool timer_cancel(struct timer *timer)
+unsigned int timer_home(void)
 {
-	bool was_armed;
-
-	pthread_once(&started, start);
-	pthread_mutex_lock(&mutex);
-	was_armed = remove_armed(timer);
-	wait_until_run(timer);
-	pthread_mutex_unlock(&mutex);
-	return was_armed;
+	return 0;
 }
