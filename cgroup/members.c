@@ -1,0 +1,112 @@
+/*
+ * Which thread is in which group. See cgroup.c for the references.
+ */
+#include "cgroup/cgroup_internal.h"
+
+#include "kernel/memory.h"
+#include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/thread.h"
+#include "lib/errno.h"
+
+static struct cgroup_member *member_of(struct thread *thread)
+{
+	return *thread_slot(thread, THREAD_SLOT_CGROUP);
+}
+
+/* With cgroup_mutex held. */
+static void member_link(struct cgroup_member *member, struct cgroup *cgroup)
+{
+	spin_lock(&member->lock);
+	member->cgroup = cgroup;
+	spin_unlock(&member->lock);
+	list_add_tail(&cgroup->members, &member->node);
+	cgroup->nr_members++;
+}
+
+static void member_unlink(struct cgroup_member *member)
+{
+	list_del(&member->node);
+	member->cgroup->nr_members--;
+}
+
+/* In the parent. Without memory the child counts for the root, which is said. */
+static void on_spawn(struct thread *parent, struct thread *child)
+{
+	struct cgroup_member *member = kzalloc(sizeof(*member)), *parents = member_of(parent);
+
+	if (!member) {
+		pr_err("cgroup: no memory for the membership of thread %u: it counts for the root", thread_id(child));
+		return;
+	}
+	spin_lock_init(&member->lock, "cgroup_member");
+	member->thread = child;
+	mutex_lock(&cgroup_mutex);
+	member_link(member, parents ? parents->cgroup : cgroup_root());
+	mutex_unlock(&cgroup_mutex);
+	*thread_slot(child, THREAD_SLOT_CGROUP) = member;
+}
+
+static void on_exit(struct thread *dying)
+{
+	struct cgroup_member *member = member_of(dying);
+
+	if (!member)
+		return;
+	*thread_slot(dying, THREAD_SLOT_CGROUP) = NULL;
+	mutex_lock(&cgroup_mutex);
+	member_unlink(member);
+	mutex_unlock(&cgroup_mutex);
+	kfree(member);
+}
+
+void cgroup_members_init(void)
+{
+	thread_on_spawn(on_spawn);
+	thread_on_exit(on_exit);
+}
+
+struct cgroup_css *css_of_thread(struct thread *thread, enum cgroup_subsystem index)
+{
+	struct cgroup_member *member = member_of(thread ? thread : thread_current());
+	struct cgroup_css *css = css_root(index);
+
+	if (!css)
+		return NULL;
+	if (!member) {
+		css_get(css);
+		return css;
+	}
+	spin_lock(&member->lock);
+	css = member->cgroup->css[index];
+	css_get(css);
+	spin_unlock(&member->lock);
+	return css;
+}
+
+static struct cgroup_member *find_below(struct cgroup *cgroup, uint32_t id)
+{
+	struct cgroup_member *member;
+	struct cgroup *child;
+
+	list_for_each_entry(member, &cgroup->members, node)
+		if (thread_id(member->thread) == id)
+			return member;
+	list_for_each_entry(child, &cgroup->children, sibling) {
+		member = find_below(child, id);
+		if (member)
+			return member;
+	}
+	return NULL;
+}
+
+int cgroup_move(struct cgroup *to, uint32_t id)
+{
+	struct cgroup_member *member = find_below(cgroup_root(), id);
+
+	if (!member)
+		return -ENOENT;
+	member_unlink(member);
+	member_link(member, to);
+	return 0;
+}

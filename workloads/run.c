@@ -1,0 +1,78 @@
+/*
+ * The shell's `run`: finds a workload, cuts its parameters, runs it.
+ */
+#include "kernel/shell.h"
+#include "lib/errno.h"
+#include "lib/parse.h"
+#include "lib/string.h"
+#include "workloads/workload.h"
+
+extern const struct workload *const __start_kworkloads[] WEAK;
+extern const struct workload *const __stop_kworkloads[] WEAK;
+
+uint64_t workload_number(struct sink *out, struct workload_parameters *parameters, const char *key, uint64_t fallback)
+{
+	uint64_t value = fallback;
+
+	for (size_t i = 0; i < parameters->count; i++) {
+		if (strcmp(parameters->words[i].key, key) != 0)
+			continue;
+		parameters->words[i].used = true;
+		if (parse_size(parameters->words[i].value, &value)) {
+			sink_printf(out, "run: %s=%s is no number\n", key, parameters->words[i].value);
+			parameters->wrong = true;
+		}
+	}
+	return value;
+}
+
+int workload_parameters_end(struct sink *out, const struct workload_parameters *parameters)
+{
+	bool wrong = parameters->wrong;
+
+	for (size_t i = 0; i < parameters->count; i++) {
+		if (parameters->words[i].used)
+			continue;
+		sink_printf(out, "run: unknown parameter %s\n", parameters->words[i].key);
+		wrong = true;
+	}
+	return wrong ? -EINVAL : 0;
+}
+
+static int parse_parameters(struct sink *out, int argc, char **argv, struct workload_parameters *parameters)
+{
+	*parameters = (struct workload_parameters){0};
+	for (int i = 0; i < argc; i++) {
+		char *equals = strchr(argv[i], '=');
+
+		if (!equals || parameters->count == WORKLOAD_MAX_PARAMETERS) {
+			sink_printf(out, "run: \"%s\": expected at most %d words key=value\n", argv[i],
+				    WORKLOAD_MAX_PARAMETERS);
+			return -EINVAL;
+		}
+		*equals = '\0';
+		parameters->words[parameters->count].key = argv[i];
+		parameters->words[parameters->count++].value = equals + 1;
+	}
+	return 0;
+}
+
+static int run_run(struct sink *out, int argc, char **argv)
+{
+	struct workload_parameters parameters;
+	int error;
+
+	for (const struct workload *const *at = __start_kworkloads; at < __stop_kworkloads; at++) {
+		if (argc < 2) {
+			sink_printf(out, "%-12s %-36s %s\n", (*at)->name, (*at)->parameters, (*at)->help);
+		} else if (strcmp((*at)->name, argv[1]) == 0) {
+			error = parse_parameters(out, argc - 2, argv + 2, &parameters);
+			return error ? error : (*at)->run(out, &parameters);
+		}
+	}
+	if (argc < 2)
+		return 0;
+	sink_printf(out, "run: no workload %s (run alone lists them)\n", argv[1]);
+	return -ENOENT;
+}
+SHELL_COMMAND(run, "[workload key=value...]", "runs a workload, or lists them", run_run);

@@ -1,0 +1,2 @@
+# In the guest once mm/ is.
+hosted += $(addprefix workloads/,run.c touch.c)
