@@ -11,6 +11,7 @@
 #include "kernel/thread.h"
 #include "kernel/trace.h"
 #include "kernel/vfile.h"
+#include "mm/memory.h"
 
 struct shown_file {
 	const char *path;
@@ -40,4 +41,6 @@ void files_init(void)
 			panic("no memory for %s", shown_files[i].path);
 	if (trace_init() != 0)
 		panic("no memory for the trace files");
+	if (memory_files_init() != 0)
+		panic("no memory for the memory files");
 }

@@ -6,13 +6,12 @@
  */
 #include "kernel/init.h"
 
-#include "arch/x86_64/paging.h"
 #include "arch/x86_64/platform.h"
 #include "drivers/acpi.h"
 #include "drivers/fw_cfg.h"
 #include "drivers/serial.h"
-#include "init/early_memory.h"
 #include "init/files.h"
+#include "init/memory.h"
 #include "kernel/cmdline.h"
 #include "kernel/ktest.h"
 #include "kernel/panic.h"
@@ -21,34 +20,13 @@
 #include "kernel/shell.h"
 #include "kernel/work.h"
 
-#include <arch/page.h>
-
 static struct machine machine;
-
-static uint64_t alloc_page(enum paging_purpose purpose UNUSED)
-{
-	return early_memory_take(PAGE_SIZE, PAGE_SIZE);
-}
-
-static void release_page(uint64_t phys UNUSED)
-{
-}
 
 static void read_machine(const struct boot_info *info)
 {
 	acpi_read_machine(info->rsdp, boot_map_physical, NULL, &machine);
 	if (!machine.has_acpi && fw_cfg_init() == 0)
 		machine.cpus_expected = fw_cfg_nr_cpus();
-}
-
-static void memory_init(const struct boot_info *info)
-{
-	if (!smp_reserve_low_page(info))
-		pr_warn("no page below 640 KiB: other CPUs cannot be started");
-	early_memory_init(info);
-	paging_init(info, early_memory_take);
-	boot_stamp("page tables");
-	paging_use_allocator(alloc_page, release_page);
 }
 
 /* Ends the run if the command line says so; else the shell. */
@@ -83,7 +61,7 @@ void kernel_main(struct boot_info *info)
 	boot_stamp("firmware tables");
 	clock_init(info->entry_cycles, &machine);
 	boot_stamp("clock");
-	memory_init(info);
+	memory_init(info, &machine);
 	boot_stamp("memory");
 	irq_init(&machine);
 	boot_stamp("interrupts");

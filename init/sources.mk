@@ -1,1 +1,1 @@
-guest += $(addprefix init/,early_memory.c exit.c files.c main.c)
+guest += $(addprefix init/,exit.c files.c main.c memory.c)

@@ -143,6 +143,15 @@ static void make_zone(struct setup *setup, struct zone_config *config)
 	memory.nodes[config->node].zones[config->type] = zone;
 }
 
+/* Without tables the number comes from elsewhere, and some may not come up. */
+static uint32_t possible_cpus(const struct machine *machine)
+{
+	size_t cpus = MAX(machine->nr_cpus, machine->cpus_expected);
+
+	cpus = MAX(cpus, 1ul);
+	return (uint32_t)MIN(cpus, (size_t)MAX_CPUS);
+}
+
 static void make_zones(struct setup *setup)
 {
 	struct zone_config spans[MACHINE_MAX_NODES][NR_ZONE_TYPES] = {0};
@@ -155,7 +164,7 @@ static void make_zones(struct setup *setup)
 
 			config->node = (int)node;
 			config->type = type;
-			config->nr_cpus = (uint32_t)MAX(setup->machine->nr_cpus, 1ul);
+			config->nr_cpus = possible_cpus(setup->machine);
 			if (config->end_pfn)
 				make_zone(setup, config);
 		}

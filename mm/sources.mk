@@ -1,4 +1,3 @@
-mm_files := $(addprefix mm/,memblock.c block_set.c pageblock.c buddy.c buddy_check.c fallback.c zone.c pcp.c watermark.c \
+both += $(addprefix mm/,memblock.c block_set.c pageblock.c buddy.c buddy_check.c fallback.c zone.c pcp.c watermark.c \
 	setup.c page_alloc.c account.c slab.c vmstat.c trace.c files.c)
-# In the guest, with kmalloc.c, once the kernel's services are.
-hosted += $(mm_files)
+guest += mm/kmalloc.c
