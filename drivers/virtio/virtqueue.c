@@ -43,7 +43,8 @@ void virtqueue_break(struct virtqueue *vq, const char *why)
 {
 	if (atomic_exchange(&vq->broken, true))
 		return;
-	pr_err("virtqueue %s: %s; the queue is broken and not used any more", vq->setup.name, why);
+	if (why)
+		pr_err("virtqueue %s: %s; the queue is broken and not used any more", vq->setup.name, why);
 	virtqueue_used_interrupt(vq);
 }
 

@@ -115,7 +115,7 @@ unsigned int virtqueue_free_descriptors(const struct virtqueue *vq);
 /* The longest chain that virtqueue_add() takes: a table's entries, or the ring's. */
 unsigned int virtqueue_longest_chain(const struct virtqueue *vq);
 bool virtqueue_is_broken(const struct virtqueue *vq);
-/* Once, with one error line; calls used(), so that whoever waits wakes. */
+/* Once, with one error line (@why NULL: it was said already); calls used(), so that whoever waits wakes. */
 void virtqueue_break(struct virtqueue *vq, const char *why);
 /* Every descriptor is free or in exactly one chain; indices agree. 0 or -EINVAL with a line. */
 int virtqueue_check(const struct virtqueue *vq) MUST_CHECK;

@@ -1,0 +1,38 @@
+/*
+ * What a user sees and does: /proc/virtio, and the shell's command `virtio`.
+ */
+#include "drivers/virtio/virtio.h"
+
+#include "kernel/shell.h"
+#include "kernel/vfile.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+static int show(struct sink *out, void *context UNUSED)
+{
+	virtio_show(out);
+	return 0;
+}
+
+static const struct vfile_ops proc_virtio = {.show = show};
+
+int virtio_init(void)
+{
+	return vfile_add("/proc/virtio", &proc_virtio, NULL);
+}
+
+static int run_virtio(struct sink *out, int argc, char **argv)
+{
+	struct virtio_device *dev;
+
+	if (argc == 1 || (argc == 2 && strcmp(argv[1], "list") == 0)) {
+		virtio_show(out);
+		return 0;
+	}
+	if (argc != 3 || strcmp(argv[1], "reset") != 0)
+		return -EINVAL;
+	dev = virtio_find_device(argv[2]);
+	return dev ? virtio_reprobe(dev) : -ENODEV;
+}
+
+SHELL_COMMAND(virtio, "[list | reset <device>]", "lists virtio devices, or resets one and probes it again", run_virtio);
