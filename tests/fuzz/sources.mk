@@ -5,3 +5,7 @@ fuzz_boot_info_sources := tests/fuzz/fuzz_boot_info.c $(boot_parts)
 fuzz_pvh_sources := tests/fuzz/fuzz_pvh.c arch/x86_64/boot/pvh.c $(boot_parts)
 fuzz_multiboot2_sources := tests/fuzz/fuzz_multiboot2.c $(addprefix arch/x86_64/boot/,multiboot2.c efi_map.c) $(boot_parts)
 fuzz_efi_handover_sources := tests/fuzz/fuzz_efi_handover.c $(addprefix arch/x86_64/boot/,efi_handover.c efi_map.c) $(boot_parts)
+# drivers/virtio
+fuzzers += fuzz_virtqueue
+fuzz_virtqueue_sources := tests/fuzz/fuzz_virtqueue.c lib/format.c \
+	$(addprefix drivers/virtio/,virtqueue.c virtqueue_add.c virtqueue_check.c virtqueue_split.c virtqueue_packed.c)

@@ -1,0 +1,369 @@
+/*
+ * The balloon's state machine: one worker thread that brings what it holds to what the host wants.
+ *
+ *     host writes num_pages ──▶ config change ──▶ poke ──▶ worker: ┌ take back answered batches
+ *                                                                  ├ answer statistics
+ *                                                                  └ one batch towards the target ──▶ again
+ *
+ * Every turn of the loop does a bounded amount of work (a batch), looks at the target anew if it was poked, and leaves
+ * the lock, so a change of mind of the host, a request for statistics and whoever reads /proc/balloon wait for one
+ * batch at most. Several batches are in flight: while the device works on one, the next is filled. What is held is
+ * what the device has acknowledged; blocks in flight are neither used nor given back (5.5.6.1).
+ *
+ * Inflation never starves the guest: before each batch it looks how much memory is free beyond the watermarks and a
+ * reserve, and takes no more than that. If this is not enough it says so once, and tries again every now and then.
+ *
+ * A device that breaks the rules, or does not answer in time, is reset. If that works it has no hold on any page any
+ * more, and all go back to the guest; if not, the pages it may still be working on are left where they are.
+ */
+#include "drivers/virtio/balloon_internal.h"
+
+#include "kernel/printk.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "mm/vmstat.h"
+
+#include <arch/cpu.h>
+
+#define RETRY_NS          (200 * NS_PER_MS) /* after the memory was short */
+#define IDLE_NS           NS_PER_S          /* to look at the target even if no interrupt came */
+#define SPIN_NS           (200 * NS_PER_US) /* for an answer, before sleeping for it */
+#define ACTUAL_EVERY_NS   (20 * NS_PER_MS)
+
+const struct balloon_method *const balloon_methods[NR_BALLOON_METHODS] = {
+    [BALLOON_METHOD_REPORT] = &balloon_method_report,
+    [BALLOON_METHOD_PFN] = &balloon_method_pfn,
+};
+
+enum turn { TURN_PROGRESS, TURN_WAIT, TURN_BROKEN };
+
+/* ---- poking the worker ---- */
+
+void balloon_poke(struct balloon *balloon)
+{
+	store_release(&balloon->poked, true);
+	wake_up_all(&balloon->wake);
+}
+
+/* ---- what the device has done ---- */
+
+void balloon_write_actual(struct balloon *balloon, bool now)
+{
+	uint64_t actual = balloon_held_pages(balloon) + balloon->deflating_pages;
+
+	if (actual == balloon->actual_pages)
+		return;
+	if (!now && time_ns() - balloon->actual_written_ns < ACTUAL_EVERY_NS)
+		return;
+	virtio_config_write32(balloon->dev, BALLOON_CONFIG_ACTUAL, (uint32_t)actual);
+	balloon->actual_pages = actual;
+	balloon->actual_written_ns = time_ns();
+}
+
+static void acknowledge(struct balloon *balloon, struct balloon_batch *batch)
+{
+	if (batch->state == BALLOON_BATCH_INFLATING) {
+		balloon->counters.inflated_pages += batch->nr_pages;
+		vm_events(balloon_inflate, batch->nr_pages);
+		balloon_batch_to_hold(balloon, batch);
+	} else {
+		balloon->counters.deflated_pages += batch->nr_pages;
+		vm_events(balloon_deflate, batch->nr_pages);
+		balloon_batch_to_allocator(balloon, batch);
+	}
+}
+
+static const enum balloon_queue page_queues[] = {BALLOON_QUEUE_INFLATE, BALLOON_QUEUE_DEFLATE, BALLOON_QUEUE_REPORT};
+
+static int take_answers(struct balloon *balloon)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(page_queues); i++) {
+		struct virtqueue *vq = balloon->queues[page_queues[i]];
+		struct balloon_batch *batch;
+
+		if (!vq)
+			continue;
+		while ((batch = virtqueue_get(vq, NULL)) != NULL)
+			acknowledge(balloon, batch);
+		if (virtqueue_is_broken(vq))
+			return -EIO;
+	}
+	return 0;
+}
+
+static bool something_used(const struct balloon *balloon)
+{
+	for (unsigned int i = 0; i < NR_BALLOON_QUEUES; i++)
+		if (balloon->queues[i] && virtqueue_has_used(balloon->queues[i]))
+			return true;
+	return false;
+}
+
+static bool is_broken(const struct balloon *balloon)
+{
+	if (load_relaxed(&balloon->dev->broken))
+		return true;
+	for (unsigned int i = 0; i < NR_BALLOON_QUEUES; i++)
+		if (balloon->queues[i] && virtqueue_is_broken(balloon->queues[i]))
+			return true;
+	return false;
+}
+
+/* ---- one batch up or down ---- */
+
+/* Pages that may still be taken: what is free beyond the watermarks and the reserve. */
+static uint64_t takeable_pages(void)
+{
+	uint64_t keep = memory_reserve_pages() + balloon_reserve_pages();
+	struct memory_info info;
+
+	memory_info_get(&info);
+	return info.free > keep ? info.free - keep : 0;
+}
+
+static void be_starved(struct balloon *balloon)
+{
+	if (!balloon->starved_said)
+		pr_info("%s: balloon holds %llu of the %llu pages that the host wants: no more is free beyond the "
+			"reserve; trying again every %llu ms",
+			balloon->dev->name, (unsigned long long)balloon_held_pages(balloon),
+			(unsigned long long)balloon->target_pages, RETRY_NS / NS_PER_MS);
+	balloon->starved = balloon->starved_said = true;
+	balloon->retry_at_ns = time_ns() + RETRY_NS;
+	balloon->counters.retries++;
+}
+
+static void try_again(struct balloon *balloon)
+{
+	balloon->starved = false;
+	balloon->order = MAX_ORDER;
+}
+
+static int sent(struct balloon *balloon, struct balloon_batch *batch, int error, enum balloon_batch_state state)
+{
+	if (error)
+		return error;
+	list_del(&batch->node);
+	batch->state = state;
+	batch->sent_ns = time_ns();
+	balloon->counters.batches++;
+	if (state == BALLOON_BATCH_INFLATING)
+		balloon->inflating_pages += batch->nr_pages;
+	else
+		balloon->deflating_pages += batch->nr_pages;
+	return 0;
+}
+
+static enum turn inflate(struct balloon *balloon, uint64_t wanted)
+{
+	enum balloon_method_id id = balloon_choose_method(balloon);
+	struct balloon_batch *batch = balloon_take_batch(balloon, id);
+	int error;
+
+	if (!batch)
+		return TURN_WAIT;
+	wanted = MIN(wanted, takeable_pages());
+	if (!balloon_fill_from_allocator(balloon, batch, wanted)) {
+		be_starved(balloon);
+		return TURN_WAIT;
+	}
+	error = balloon_methods[id]->inflate(balloon, batch);
+	if (sent(balloon, batch, error, BALLOON_BATCH_INFLATING)) {
+		balloon_batch_to_allocator(balloon, batch);
+		return error == -ENOSPC ? TURN_WAIT : TURN_BROKEN;
+	}
+	return TURN_PROGRESS;
+}
+
+/* What the host need not be told goes first: it is free at once. */
+static enum turn deflate(struct balloon *balloon, uint64_t surplus)
+{
+	enum balloon_method_id id = 0;
+	struct balloon_batch *batch;
+	int error;
+
+	while (id < NR_BALLOON_METHODS && !balloon->holds[id].nr_pages)
+		id++;
+	batch = id < NR_BALLOON_METHODS ? balloon_take_batch(balloon, id) : NULL;
+	if (!batch || !balloon_fill_from_hold(balloon, batch, surplus))
+		return TURN_WAIT;
+	if (!balloon_methods[id]->deflate) {
+		balloon->counters.deflated_pages += batch->nr_pages;
+		vm_events(balloon_deflate, batch->nr_pages);
+		balloon_batch_to_allocator(balloon, batch);
+		return TURN_PROGRESS;
+	}
+	error = balloon_methods[id]->deflate(balloon, batch);
+	if (sent(balloon, batch, error, BALLOON_BATCH_DEFLATING)) {
+		balloon_batch_to_hold(balloon, batch);
+		return error == -ENOSPC ? TURN_WAIT : TURN_BROKEN;
+	}
+	return TURN_PROGRESS;
+}
+
+/* ---- the worker ---- */
+
+static void read_target(struct balloon *balloon)
+{
+	uint64_t target;
+
+	if (!atomic_exchange(&balloon->poked, false))
+		return;
+	target = virtio_config_read32(balloon->dev, BALLOON_CONFIG_NUM_PAGES);
+	if (target == balloon->target_pages)
+		return;
+	balloon->target_pages = target;
+	balloon->starved_said = false;
+	balloon->counters.targets++;
+	try_again(balloon);
+}
+
+static enum turn towards_target(struct balloon *balloon)
+{
+	uint64_t held = balloon_held_pages(balloon), coming = held + balloon->inflating_pages;
+	uint64_t target = balloon->target_pages;
+
+	if (balloon->starved && time_ns() >= balloon->retry_at_ns)
+		try_again(balloon);
+	if (coming < target)
+		return balloon->starved ? TURN_WAIT : inflate(balloon, target - coming);
+	if (coming > target && held)
+		return deflate(balloon, MIN(held, coming - target));
+	if (coming == target)
+		balloon->starved = balloon->starved_said = false;
+	return TURN_WAIT;
+}
+
+static enum turn take_turn(struct balloon *balloon)
+{
+	enum turn turn;
+
+	if (take_answers(balloon) || balloon_stats_poll(balloon))
+		return TURN_BROKEN;
+	read_target(balloon);
+	turn = is_broken(balloon) ? TURN_BROKEN : towards_target(balloon);
+	if (turn != TURN_BROKEN)
+		balloon_write_actual(balloon, turn == TURN_WAIT && !balloon->inflating_pages);
+	return turn;
+}
+
+static bool waits_for_device(const struct balloon *balloon)
+{
+	return balloon->inflating_pages || balloon->deflating_pages;
+}
+
+static bool has_reason_to_run(const struct balloon *balloon)
+{
+	return load_acquire(&balloon->poked) || something_used(balloon) || is_broken(balloon) || thread_should_stop();
+}
+
+/* The oldest batch in flight was sent when? UINT64_MAX: none is. */
+static uint64_t sent_ns_of_oldest(const struct balloon *balloon)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (unsigned int i = 0; i < BALLOON_NR_BATCHES; i++)
+		if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
+			oldest = MIN(oldest, balloon->batches[i].sent_ns);
+	return oldest;
+}
+
+static void set_interrupts(struct balloon *balloon, bool enabled)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(page_queues); i++) {
+		struct virtqueue *vq = balloon->queues[page_queues[i]];
+
+		if (vq && enabled)
+			virtqueue_enable_interrupts(vq);
+		else if (vq)
+			virtqueue_disable_interrupts(vq);
+	}
+}
+
+static bool spin_for_reason(struct balloon *balloon)
+{
+	uint64_t until = time_ns() + SPIN_NS;
+
+	while (time_ns() < until) {
+		if (has_reason_to_run(balloon))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+static void wait_for_reason(struct balloon *balloon)
+{
+	uint64_t timeout = balloon->starved ? RETRY_NS : IDLE_NS;
+	bool woken;
+
+	if (waits_for_device(balloon)) {
+		if (spin_for_reason(balloon))
+			return;
+		timeout = MIN(timeout, balloon->answer_timeout_ns);
+		set_interrupts(balloon, true);
+	}
+	woken = wait_event_timeout(&balloon->wake, has_reason_to_run(balloon), timeout);
+	set_interrupts(balloon, false);
+	if (sent_ns_of_oldest(balloon) < time_ns() - MIN(time_ns(), balloon->answer_timeout_ns))
+		virtio_device_break(balloon->dev, "the balloon had no answer from the device in time");
+	/* An interrupt for a new target may have been lost. */
+	if (!woken)
+		store_release(&balloon->poked, true);
+}
+
+/* ---- the end ---- */
+
+static void drain(struct virtqueue *vq, struct balloon *balloon)
+{
+	void *token;
+
+	while (vq && (token = virtqueue_detach_unused(vq)) != NULL)
+		if (token != balloon->stats_page)
+			balloon_batch_to_allocator(balloon, token);
+}
+
+bool balloon_reset_and_release(struct balloon *balloon)
+{
+	bool reset = virtio_device_reset(balloon->dev);
+
+	mutex_lock(&balloon->lock);
+	for (unsigned int i = 0; reset && i < NR_BALLOON_QUEUES; i++)
+		drain(balloon->queues[i], balloon);
+	balloon_release_hold(balloon);
+	balloon->target_pages = 0;
+	mutex_unlock(&balloon->lock);
+	return reset;
+}
+
+static void end_broken(struct balloon *balloon)
+{
+	uint64_t held = balloon_held_pages(balloon) + balloon->inflating_pages + balloon->deflating_pages;
+
+	virtio_device_break(balloon->dev, "a queue of the balloon is broken");
+	if (balloon_reset_and_release(balloon))
+		pr_err("%s: balloon given up: all %llu pages are the guest's again", balloon->dev->name,
+		       (unsigned long long)held);
+	else
+		pr_err("%s: balloon given up: %llu pages stay lost to the device", balloon->dev->name,
+		       (unsigned long long)(balloon->inflating_pages + balloon->deflating_pages));
+}
+
+int balloon_work(void *argument)
+{
+	struct balloon *balloon = argument;
+	enum turn turn = TURN_PROGRESS;
+
+	while (!thread_should_stop() && turn != TURN_BROKEN) {
+		mutex_lock(&balloon->lock);
+		turn = take_turn(balloon);
+		mutex_unlock(&balloon->lock);
+		if (turn == TURN_WAIT)
+			wait_for_reason(balloon);
+	}
+	if (turn == TURN_BROKEN)
+		end_broken(balloon);
+	return 0;
+}

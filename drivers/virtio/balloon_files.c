@@ -1,0 +1,127 @@
+/*
+ * What a user sees of the balloon and may set: /proc/balloon and the module parameters; and the list of all balloons.
+ */
+#include "drivers/virtio/balloon_internal.h"
+
+#include "kernel/printk.h"
+#include "kernel/vfile.h"
+#include "lib/errno.h"
+
+#define INFLATE_AUTO 0
+
+static struct mutex balloons_lock = MUTEX_INIT(balloons_lock, "balloons");
+static struct list_node balloons = LIST_INIT(balloons);
+
+static const char *const inflate_names[] = {"auto", "report", "pfn", NULL}; /* auto, then as in balloon_methods[] */
+static struct vfile_choice inflate = {.names = inflate_names, .chosen = INFLATE_AUTO};
+static struct vfile_int reserve_mib = {.value = 16, .min = 0, .max = 1 << 20};
+
+uint64_t balloon_reserve_pages(void)
+{
+	return MIB(READ_ONCE(reserve_mib.value)) >> PAGE_SHIFT;
+}
+
+static enum balloon_method_id first_available(const struct balloon *balloon)
+{
+	enum balloon_method_id id = 0;
+
+	while (id < NR_BALLOON_METHODS - 1 && !balloon_methods[id]->available(balloon))
+		id++;
+	return id;
+}
+
+enum balloon_method_id balloon_choose_method(struct balloon *balloon)
+{
+	uint32_t chosen = READ_ONCE(inflate.chosen);
+	enum balloon_method_id fallback = first_available(balloon);
+
+	if (chosen == INFLATE_AUTO || balloon_methods[chosen - 1]->available(balloon))
+		return chosen == INFLATE_AUTO ? fallback : chosen - 1;
+	if (!balloon->unavailable_said)
+		pr_err("%s: inflate=%s cannot be done with this device: using %s", balloon->dev->name,
+		       inflate_names[chosen], balloon_methods[fallback]->name);
+	balloon->unavailable_said = true;
+	return fallback;
+}
+
+void balloon_list_add(struct balloon *balloon)
+{
+	mutex_lock(&balloons_lock);
+	list_add_tail(&balloons, &balloon->node);
+	mutex_unlock(&balloons_lock);
+}
+
+void balloon_list_del(struct balloon *balloon)
+{
+	mutex_lock(&balloons_lock);
+	list_del(&balloon->node);
+	mutex_unlock(&balloons_lock);
+}
+
+/* ---- /proc/balloon ---- */
+
+static void show_one(struct balloon *balloon, struct sink *out)
+{
+	const struct balloon_counters *counters = &balloon->counters;
+
+	sink_printf(out, "device %s%s\nmethod %s\n", balloon->dev->name, balloon->dev->broken ? " broken" : "",
+		    balloon_methods[balloon_choose_method(balloon)]->name);
+	sink_printf(out, "target %llu\nactual %llu\n", (unsigned long long)balloon->target_pages,
+		    (unsigned long long)balloon_held_pages(balloon));
+	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++)
+		sink_printf(out, "held_%s %llu\n", balloon_methods[method]->name,
+			    (unsigned long long)balloon->holds[method].nr_pages);
+	sink_printf(out, "inflating %llu\ndeflating %llu\nstarved %u\n",
+		    (unsigned long long)balloon->inflating_pages, (unsigned long long)balloon->deflating_pages,
+		    balloon->starved);
+	sink_printf(out, "inflated_total %llu\ndeflated_total %llu\nbatches %llu\ntargets %llu\nretries %llu\nstats %llu\n",
+		    (unsigned long long)counters->inflated_pages, (unsigned long long)counters->deflated_pages,
+		    (unsigned long long)counters->batches, (unsigned long long)counters->targets,
+		    (unsigned long long)counters->retries, (unsigned long long)counters->stats_requests);
+}
+
+static int show(struct sink *out, void *context UNUSED)
+{
+	struct balloon *balloon;
+
+	mutex_lock(&balloons_lock);
+	list_for_each_entry(balloon, &balloons, node) {
+		mutex_lock(&balloon->lock);
+		show_one(balloon, out);
+		mutex_unlock(&balloon->lock);
+	}
+	mutex_unlock(&balloons_lock);
+	return 0;
+}
+
+static const struct vfile_ops proc_balloon = {.show = show};
+
+int balloon_init(void)
+{
+	int error = vfile_add("/proc/balloon", &proc_balloon, NULL);
+
+	if (!error)
+		error = vfile_add_choice("/sys/module/virtio_balloon/parameters/inflate", &inflate);
+	if (!error)
+		error = vfile_add_int("/sys/module/virtio_balloon/parameters/reserve_mib", &reserve_mib);
+	return error;
+}
+
+/* ---- checking ---- */
+
+int balloon_check(void)
+{
+	struct balloon *balloon;
+	uint64_t pages = 0;
+	int error = 0;
+
+	mutex_lock(&balloons_lock);
+	list_for_each_entry(balloon, &balloons, node) {
+		mutex_lock(&balloon->lock);
+		if (balloon_check_one(balloon, &pages))
+			error = -EINVAL;
+		mutex_unlock(&balloon->lock);
+	}
+	mutex_unlock(&balloons_lock);
+	return error;
+}

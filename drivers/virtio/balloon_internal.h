@@ -1,0 +1,144 @@
+/*
+ * What the balloon's files share.
+ *
+ * A *block* is 2^order pages taken from the page allocator at once. It is in one place at any time: in a batch being
+ * filled or in flight (inflating or deflating), or on one of the lists of what the balloon holds, by the method that
+ * told the host and by order.
+ *
+ * A *batch* is what goes to the device in one buffer. There are a few, made at probe, so that neither giving nor
+ * taking back needs memory. Who owns what: the worker thread alone touches the virtqueues and moves blocks; it does
+ * so with balloon->lock held, which whoever else reads takes too.
+ */
+#pragma once
+
+#include "drivers/virtio/balloon.h"
+#include "kernel/mutex.h"
+#include "mm/page_alloc.h"
+
+/* 5.5.3 */
+#define BALLOON_F_MUST_TELL_HOST 0u
+#define BALLOON_F_STATS_VQ       1u
+#define BALLOON_F_DEFLATE_ON_OOM 2u
+#define BALLOON_F_FREE_PAGE_HINT 3u
+#define BALLOON_F_PAGE_POISON    4u
+#define BALLOON_F_REPORTING      5u
+
+/* 5.5.4: offsets in the configuration. */
+#define BALLOON_CONFIG_NUM_PAGES 0u
+#define BALLOON_CONFIG_ACTUAL    4u
+
+#define BALLOON_NR_BATCHES       8u
+#define BALLOON_PFNS_PER_BATCH   (PAGE_SIZE / sizeof(uint32_t)) /* 1024: one page of numbers, one block of order 10 */
+#define BALLOON_BLOCKS_PER_BATCH 64u
+
+enum balloon_queue {
+	BALLOON_QUEUE_INFLATE,
+	BALLOON_QUEUE_DEFLATE,
+	BALLOON_QUEUE_STATS,
+	BALLOON_QUEUE_REPORT,
+	NR_BALLOON_QUEUES,
+};
+
+struct balloon;
+struct balloon_batch;
+
+/* One way to tell the host about pages. */
+struct balloon_method {
+	const char *name;
+	/* Can this device be told that way? */
+	bool (*available)(const struct balloon *balloon);
+	/* How much goes into one batch. */
+	unsigned int (*most_blocks)(const struct balloon *balloon);
+	unsigned int most_pages;
+	/* Adds the batch to the right queue and kicks; virtqueue_add()'s results. */
+	int (*inflate)(struct balloon *balloon, struct balloon_batch *batch);
+	/* The same the other way; NULL: the host need not know, pages may be used at once. */
+	int (*deflate)(struct balloon *balloon, struct balloon_batch *batch);
+};
+
+enum balloon_method_id { BALLOON_METHOD_REPORT, BALLOON_METHOD_PFN, NR_BALLOON_METHODS };
+extern const struct balloon_method *const balloon_methods[NR_BALLOON_METHODS]; /* the best first */
+extern const struct balloon_method balloon_method_pfn, balloon_method_report;
+
+enum balloon_batch_state { BALLOON_BATCH_IDLE, BALLOON_BATCH_INFLATING, BALLOON_BATCH_DEFLATING };
+
+struct balloon_batch {
+	struct list_node node;   /* of balloon->idle */
+	enum balloon_batch_state state;
+	enum balloon_method_id method;
+	struct list_node blocks; /* first pages, by page->lru; their order in page->private */
+	unsigned int nr_blocks;
+	uint64_t nr_pages, sent_ns;
+	uint32_t *pfns;          /* a page: [BALLOON_PFNS_PER_BATCH] */
+};
+
+struct balloon_hold { /* what was told by one method and acknowledged */
+	struct list_node blocks[NR_ORDERS];
+	uint64_t nr_pages;
+};
+
+struct balloon_counters {
+	uint64_t inflated_pages, deflated_pages; /* ever */
+	uint64_t batches, targets, retries, stats_requests;
+};
+
+struct balloon {
+	struct list_node node; /* of all balloons */
+	struct virtio_device *dev;
+	struct thread *worker;
+	struct wait_queue wake;
+	bool poked; /* an interrupt, or the configuration changed: look again. Atomic */
+	struct mutex lock;
+	/* Below: written by the worker, with the lock held. */
+	struct virtqueue *queues[NR_BALLOON_QUEUES]; /* NULL: not negotiated */
+	struct balloon_batch batches[BALLOON_NR_BATCHES];
+	struct list_node idle;
+	struct balloon_hold holds[NR_BALLOON_METHODS];
+	uint64_t target_pages;
+	uint64_t inflating_pages, deflating_pages;
+	uint64_t actual_pages; /* as last written to the device */
+	uint64_t actual_written_ns;
+	unsigned int order;    /* the largest that the allocator still had */
+	bool starved;          /* no memory could be taken; not before retry_at_ns again */
+	bool starved_said, unavailable_said;
+	uint64_t retry_at_ns;
+	struct page *stats_page;
+	bool stats_with_device;
+	uint64_t answer_timeout_ns;
+	struct balloon_counters counters;
+};
+
+/* balloon.c */
+int balloon_work(void *balloon);
+/* From anywhere: the worker looks again. */
+void balloon_poke(struct balloon *balloon);
+/* Tells the host what is held, if that changed; not @now: at most every 20 ms. */
+void balloon_write_actual(struct balloon *balloon, bool now);
+/* Resets the device and takes everything back. False: it does not reset, and keeps what it may be working on. */
+bool balloon_reset_and_release(struct balloon *balloon);
+
+/* balloon_files.c */
+enum balloon_method_id balloon_choose_method(struct balloon *balloon);
+uint64_t balloon_reserve_pages(void);
+void balloon_list_add(struct balloon *balloon);
+void balloon_list_del(struct balloon *balloon);
+
+/* balloon_blocks.c: moving blocks between allocator, batches and holds; balloon->lock is held. */
+uint64_t balloon_held_pages(const struct balloon *balloon);
+/* An idle batch for a method, or NULL. */
+struct balloon_batch *balloon_take_batch(struct balloon *balloon, enum balloon_method_id method);
+/* Takes up to @wanted pages from the allocator, as large blocks as there are; how many it got. */
+uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_batch *batch, uint64_t wanted);
+/* Takes up to about @surplus pages from what is held; how many. More than asked if no smaller block is there. */
+uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *batch, uint64_t surplus);
+/* The batch's blocks go to the hold of its method, or back to the allocator; the batch is idle again. */
+void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch);
+void balloon_batch_to_allocator(struct balloon *balloon, struct balloon_batch *batch);
+/* Everything held goes back to the allocator. */
+void balloon_release_hold(struct balloon *balloon);
+int balloon_check_one(struct balloon *balloon, uint64_t *pages) MUST_CHECK;
+
+/* balloon_stats.c */
+int balloon_stats_start(struct balloon *balloon) MUST_CHECK;
+/* Answers if the host asked; 0 or -EIO. */
+int balloon_stats_poll(struct balloon *balloon) MUST_CHECK;

@@ -1,0 +1,49 @@
+/*
+ * Method `report`: whole blocks through the reporting queue (5.5.6.7), which stock devices offer for free pages.
+ *
+ * A buffer is a chain of device-writable descriptors, one a block, and the device drops each in one piece. The
+ * balloon then keeps the pages and counts them in `actual`. They were never on the inflate queue, so they need not go
+ * through the deflate queue before they are used again, unless the device asked to be told (MUST_TELL_HOST): then
+ * this method is not used. With a poison value in the way (PAGE_POISON) a device may skip what is reported: our driver
+ * does not negotiate it.
+ */
+#include "drivers/virtio/balloon_internal.h"
+
+static bool report_available(const struct balloon *balloon)
+{
+	return balloon->queues[BALLOON_QUEUE_REPORT] && !virtio_has_feature(balloon->dev, BALLOON_F_MUST_TELL_HOST) &&
+	       !virtio_has_feature(balloon->dev, BALLOON_F_PAGE_POISON);
+}
+
+static unsigned int report_most_blocks(const struct balloon *balloon)
+{
+	return MIN(virtqueue_longest_chain(balloon->queues[BALLOON_QUEUE_REPORT]), BALLOON_BLOCKS_PER_BATCH);
+}
+
+static int report_inflate(struct balloon *balloon, struct balloon_batch *batch)
+{
+	struct virtqueue *vq = balloon->queues[BALLOON_QUEUE_REPORT];
+	struct virtqueue_buffer buffers[BALLOON_BLOCKS_PER_BATCH];
+	unsigned int count = 0;
+	struct page *page;
+	int error;
+
+	list_for_each_entry(page, &batch->blocks, lru)
+		buffers[count++] = (struct virtqueue_buffer){
+		    .address = page_to_phys(page),
+		    .bytes = (uint32_t)(PAGE_SIZE << page->private),
+		};
+	error = virtqueue_add(vq, buffers, 0, count, batch);
+	if (!error)
+		virtqueue_kick(vq);
+	return error;
+}
+
+const struct balloon_method balloon_method_report = {
+    .name = "report",
+    .available = report_available,
+    .most_blocks = report_most_blocks,
+    .most_pages = BALLOON_BLOCKS_PER_BATCH << MAX_ORDER,
+    .inflate = report_inflate,
+    .deflate = NULL,
+};

@@ -1,0 +1,64 @@
+/*
+ * A balloon device for tests, behind a transport of its own: correct, slow, silent, lying, as the test asks.
+ *
+ * It works on its own side of the rings (ring_device.h), keeps what it was told page by page, and notes every clause
+ * that the driver breaks in `faults`, which tests expect to be 0.
+ */
+#pragma once
+
+#include "drivers/virtio/virtio.h"
+#include "kernel/ktest.h"
+#include "kernel/spinlock.h"
+#include "tests/unit/ring_device.h"
+
+#define SCRIPTED_QUEUES     5u
+#define SCRIPTED_STATUS_LOG 32u
+#define SCRIPTED_STATS_MAX  256u
+
+struct scripted_balloon {
+	struct virtio_device dev;
+	struct ktest *t;
+
+	/* The script: set before registering, or while it runs. */
+	uint64_t offers;           /* feature bits; VERSION_1 and the ring's too */
+	bool refuses_features, stuck_in_reset, no_interrupts, config_keeps_changing;
+	bool silent;               /* takes buffers and never gives them back */
+	bool lies;                 /* answers with ids that it does not have */
+	bool skips_interrupts;     /* answers, but interrupts get lost */
+	uint32_t hold_back;        /* answers only when that many buffers wait, or when told to */
+	unsigned int queue_size;
+
+	/* What it saw. */
+	uint8_t status;
+	uint8_t status_log[SCRIPTED_STATUS_LOG];
+	unsigned int nr_status;
+	uint64_t accepted;
+	uint32_t num_pages, actual, generation, actual_writes;
+	unsigned int faults, resets;
+	uint64_t inflated_pages, reported_pages; /* now in the balloon by page number; ever reported */
+	uint64_t biggest_buffer_pages;
+	uint64_t *inflated;        /* a bit per page */
+	uint8_t stats[SCRIPTED_STATS_MAX];
+	uint32_t stats_bytes, stats_buffers;
+	bool has_stats;
+
+	struct spinlock lock;
+	struct ring_device rings[SCRIPTED_QUEUES];
+	bool ready[SCRIPTED_QUEUES];
+	struct ring_element element, stats_element, held[64];
+	unsigned int held_queue[64], nr_held;
+};
+
+/* Not registered yet: set the script, then scripted_balloon_plug(). Taken away by the harness at the end. */
+struct scripted_balloon *scripted_balloon(struct ktest *t, uint64_t features);
+void scripted_balloon_plug(struct scripted_balloon *device);
+/* The host wants @pages: writes the configuration and interrupts. */
+void scripted_balloon_set_target(struct scripted_balloon *device, uint32_t pages);
+/* Waits until `actual` reads @pages; false after @timeout_ns. */
+bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, uint64_t timeout_ns);
+/* Gives the statistics buffer back: the host wants new ones. Waits for them; false after a second. */
+bool scripted_balloon_ask_stats(struct scripted_balloon *device);
+/* Answers what was held back. */
+void scripted_balloon_answer(struct scripted_balloon *device);
+/* The value of a tag in the statistics received last; UINT64_MAX: not there. */
+uint64_t scripted_balloon_stat(const struct scripted_balloon *device, uint16_t tag);
