@@ -1,9 +1,9 @@
 /*
  * From what firmware says about memory to something one can build on.
  *
- * Firmware lists ranges unsorted, unaligned, overlapping, or too many. The repair is one sweep: the borders of all
- * ranges cut the address space into segments; each segment takes the least usable type of the ranges that cover it;
- * equal neighbours are merged. Usable ranges were shrunk to whole pages before, all others grown. Two borders are
+ * Firmware lists ranges unsorted, unaligned, overlapping, or too many. The repair is one sweep from address 0 up, from
+ * border to border: between two borders, each segment takes the least usable type of the ranges that cover it; equal
+ * neighbours are merged. Usable ranges were shrunk to whole pages before, all others grown. Two borders are
  * added by hand: page 0 is never used (a physical address of 0 means "none" everywhere), nor is the hole between
  * 640 KiB and 1 MiB, where the PC has ROMs and video memory whatever the map says.
  *
@@ -12,7 +12,6 @@
 #include "kernel/boot_info.h"
 
 #include "lib/errno.h"
-#include "lib/sort.h"
 #include "lib/string.h"
 
 #include <arch/page.h>
@@ -107,26 +106,14 @@ static void align_ranges(struct boot_info *info)
 	info->nr_ranges = kept;
 }
 
-static int compare_addresses(const void *a, const void *b)
+/* Where the segment that begins at @at ends at the latest, for the borders that are not in the map. */
+static uint64_t legacy_border(uint64_t at)
 {
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-
-	return left < right ? -1 : left > right;
-}
-
-static size_t collect_borders(const struct boot_info *info, uint64_t *borders)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < info->nr_ranges; i++) {
-		borders[count++] = info->ranges[i].start;
-		borders[count++] = info->ranges[i].end;
-	}
-	borders[count++] = PAGE_SIZE;
-	borders[count++] = LEGACY_HOLE_START;
-	borders[count++] = LEGACY_HOLE_END;
-	sort(borders, count, sizeof(*borders), compare_addresses);
-	return count;
+	if (at < PAGE_SIZE)
+		return PAGE_SIZE;
+	if (at < LEGACY_HOLE_START)
+		return LEGACY_HOLE_START;
+	return at < LEGACY_HOLE_END ? LEGACY_HOLE_END : BOOT_PHYSICAL_END;
 }
 
 static bool is_legacy(uint64_t address)
@@ -134,22 +121,26 @@ static bool is_legacy(uint64_t address)
 	return address < PAGE_SIZE || (address >= LEGACY_HOLE_START && address < LEGACY_HOLE_END);
 }
 
-/* The type of a segment, which no range covers in part; false if none covers it. */
-static bool segment_type(const struct boot_info *info, uint64_t start, enum boot_memory *type, bool *disputed)
+/* The segment that begins at @at: up to the next border. False if no range covers it. */
+static bool find_segment(const struct boot_info *info, uint64_t at, struct boot_range *segment, bool *disputed)
 {
 	bool covered = false;
 
+	*segment = (struct boot_range){at, legacy_border(at), BOOT_MEMORY_USABLE};
 	for (size_t i = 0; i < info->nr_ranges; i++) {
 		const struct boot_range *range = &info->ranges[i];
 
-		if (start < range->start || start >= range->end)
+		if (range->end <= at)
 			continue;
-		*disputed = *disputed || (covered && range->type != *type);
-		*type = covered ? MAX(*type, range->type) : range->type;
+		segment->end = MIN(segment->end, range->start > at ? range->start : range->end);
+		if (range->start > at)
+			continue;
+		*disputed = *disputed || (covered && range->type != segment->type);
+		segment->type = covered ? MAX(segment->type, range->type) : range->type;
 		covered = true;
 	}
-	if (covered && is_usable(*type) && is_legacy(start))
-		*type = BOOT_MEMORY_RESERVED;
+	if (is_usable(segment->type) && is_legacy(at))
+		segment->type = BOOT_MEMORY_RESERVED;
 	return covered;
 }
 
@@ -173,22 +164,20 @@ static void append(struct boot_info *info, struct range_list *list, const struct
 
 int boot_info_sanitise(struct boot_info *info)
 {
-	uint64_t borders[2 * BOOT_MAX_RANGES + 3];
-	struct range_list clean = {.count = 0};
+	struct range_list clean;
+	struct boot_range segment;
 	bool complained = false;
-	size_t nr_borders;
 
+	clean.count = 0;
 	align_ranges(info);
-	nr_borders = collect_borders(info, borders);
-	for (size_t i = 0; i + 1 < nr_borders; i++) {
-		struct boot_range segment = {borders[i], borders[i + 1], BOOT_MEMORY_USABLE};
+	for (uint64_t at = 0; at < BOOT_PHYSICAL_END; at = segment.end) {
 		bool disputed = false;
 
-		if (segment.start == segment.end || !segment_type(info, segment.start, &segment.type, &disputed))
+		if (!find_segment(info, at, &segment, &disputed))
 			continue;
 		if (disputed && !complained)
 			boot_info_complain(info, "memory map: ranges overlap at 0x%llx: the less usable type counts",
-					   (unsigned long long)segment.start);
+					   (unsigned long long)at);
 		complained = complained || disputed;
 		append(info, &clean, &segment);
 	}

@@ -1,5 +1,5 @@
 # boot
-boot_parts := kernel/boot_info.c $(addprefix lib/,format.c sort.c)
+boot_parts := kernel/boot_info.c lib/format.c
 fuzzers += fuzz_boot_info fuzz_pvh fuzz_multiboot2 fuzz_efi_handover
 fuzz_boot_info_sources := tests/fuzz/fuzz_boot_info.c $(boot_parts)
 fuzz_pvh_sources := tests/fuzz/fuzz_pvh.c arch/x86_64/boot/pvh.c $(boot_parts)
