@@ -7,3 +7,7 @@ tests_both += $(addprefix tests/unit/drivers_,virtqueue_test.c virtqueue_hostile
 tests_hosted += tests/unit/scripted_balloon.c
 # mm
 tests_hosted += tests/unit/mm_fixture.c
+# boot, page tables
+tests_guest += $(guest_tests)
+tests_both += $(addprefix tests/unit/boot_,pvh_test.c multiboot2_test.c efi_map_test.c efi_handover_test.c)
+tests_both += $(addprefix tests/unit/,kernel_boot_info_test.c x86_64_page_table_test.c)

@@ -11,10 +11,10 @@
 #define POOL_PAGES 24
 #define DIRECT_MAP_TEST 0xffff800000000000ul
 
-static char pool[POOL_PAGES * 4096] ALIGNED(4096);
+/* The first page stays unused: a table at physical address 0 would be none. */
+static char pool[(POOL_PAGES + 1) * 4096] ALIGNED(4096);
 static size_t pool_used, pool_limit;
 
-/* Physical address 0 is a page before the pool, so that no table is at 0. */
 static uint64_t take_page(void *context UNUSED)
 {
 	return pool_used < pool_limit ? ++pool_used * PAGE_SIZE : 0;
@@ -23,7 +23,7 @@ static uint64_t take_page(void *context UNUSED)
 static struct page_table fixture(bool has_gib_pages)
 {
 	struct page_table table = {
-	    .memory = pool - PAGE_SIZE, .has_gib_pages = has_gib_pages, .alloc = take_page};
+	    .memory = pool, .has_gib_pages = has_gib_pages, .alloc = take_page};
 
 	pool_used = 0;
 	pool_limit = POOL_PAGES;

@@ -7,7 +7,6 @@
 #include "kernel/cpu.h"
 #include "kernel/ktest.h"
 #include "lib/atomic.h"
-#include "lib/string.h"
 
 #include <arch/io.h>
 #include <arch/page.h>
@@ -17,32 +16,36 @@ extern char image_start[], text_end[], rodata_end[], data_end[], image_end[];
 /* Behind all device mappings that ever are; 2 MiB aligned. */
 #define SPARE_VIRT (STACK_AREA_BASE - GIB(1))
 
-static unsigned int rights_at(struct ktest *t, const void *address)
+static unsigned int rights_at(struct ktest *t, uint64_t address)
 {
 	unsigned int rights = PAGING_WRITE | PAGING_EXECUTE; /* nothing has that */
 
-	EXPECT(t, paging_lookup((uint64_t)address, NULL, &rights));
+	EXPECT(t, paging_lookup(address, NULL, &rights));
 	return rights;
 }
 
 KTEST(paging, every_part_of_the_image_has_its_rights)
 {
-	EXPECT_EQ(t, rights_at(t, image_start), PAGING_EXECUTE);
-	EXPECT_EQ(t, rights_at(t, text_end - 1), PAGING_EXECUTE);
-	EXPECT_EQ(t, rights_at(t, text_end), PAGING_READ);
-	EXPECT_EQ(t, rights_at(t, rodata_end - 1), PAGING_READ);
-	EXPECT_EQ(t, rights_at(t, rodata_end), PAGING_WRITE);
-	EXPECT_EQ(t, rights_at(t, data_end - 1), PAGING_WRITE);
-	EXPECT_EQ(t, rights_at(t, image_end - 1), PAGING_READ);
-	EXPECT(t, !paging_lookup((uint64_t)image_start - 1, NULL, NULL));
-	EXPECT(t, !paging_lookup((uint64_t)image_end, NULL, NULL));
+	uint64_t start = (uint64_t)image_start, end = (uint64_t)image_end;
+
+	EXPECT_EQ(t, rights_at(t, start), PAGING_EXECUTE);
+	EXPECT_EQ(t, rights_at(t, (uint64_t)text_end - 1), PAGING_EXECUTE);
+	EXPECT_EQ(t, rights_at(t, (uint64_t)text_end), PAGING_READ);
+	EXPECT_EQ(t, rights_at(t, (uint64_t)rodata_end - 1), PAGING_READ);
+	EXPECT_EQ(t, rights_at(t, (uint64_t)rodata_end), PAGING_WRITE);
+	EXPECT_EQ(t, rights_at(t, (uint64_t)data_end - 1), PAGING_WRITE);
+	EXPECT_EQ(t, rights_at(t, end - 1), PAGING_READ);
+	EXPECT(t, !paging_lookup(start - 1, NULL, NULL));
+	EXPECT(t, !paging_lookup(end, NULL, NULL));
 }
 
 KTEST(paging, the_direct_map_never_executes_and_shows_text_read_only)
 {
-	EXPECT_EQ(t, rights_at(t, phys_to_virt(image_to_phys(image_start))), PAGING_READ);
-	EXPECT_EQ(t, rights_at(t, phys_to_virt(image_to_phys(rodata_end - 1))), PAGING_READ);
-	EXPECT_EQ(t, rights_at(t, phys_to_virt(image_to_phys(rodata_end))), PAGING_WRITE);
+	uint64_t fixed_end = DIRECT_MAP_BASE + image_to_phys(rodata_end);
+
+	EXPECT_EQ(t, rights_at(t, DIRECT_MAP_BASE + image_to_phys(image_start)), PAGING_READ);
+	EXPECT_EQ(t, rights_at(t, fixed_end - 1), PAGING_READ);
+	EXPECT_EQ(t, rights_at(t, fixed_end), PAGING_WRITE);
 }
 
 KTEST(paging, low_addresses_and_the_page_under_the_boot_stack_are_not_there)
@@ -51,7 +54,7 @@ KTEST(paging, low_addresses_and_the_page_under_the_boot_stack_are_not_there)
 	EXPECT(t, !paging_lookup(MIB(2), NULL, NULL));
 	EXPECT(t, !paging_lookup((uint64_t)boot_stack_guard, NULL, NULL));
 	EXPECT(t, !paging_lookup((uint64_t)boot_stack_bottom - 1, NULL, NULL));
-	EXPECT_EQ(t, rights_at(t, boot_stack_bottom), PAGING_WRITE);
+	EXPECT_EQ(t, rights_at(t, (uint64_t)boot_stack_bottom), PAGING_WRITE);
 }
 
 KTEST(paging, the_check_finds_a_writable_way_to_text)
