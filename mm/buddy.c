@@ -102,7 +102,7 @@ static void whole_taken(struct zone *zone, uint32_t number)
 
 	pageblock->free_pages = 0;
 	/* Only the first tag of a block is ever read while the pageblock is not prepared. */
-	if (!(pageblock->flags & PAGEBLOCK_READY))
+	if (!(pageblock->flags & PAGEBLOCK_TAGGED))
 		zone->tags[number * PAGEBLOCK_PAGES] = TAG_NONE;
 	free_pages_changed(zone, -(int64_t)PAGEBLOCK_PAGES);
 }
@@ -115,8 +115,6 @@ static void split_whole(struct zone *zone, uint32_t number)
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
 	whole_detach(zone, number);
-	if (!(pageblock->flags & PAGEBLOCK_READY))
-		zone_prepare_pageblock(zone, number);
 	pageblock_fill(pageblock, true);
 	pageblock->flags |= PAGEBLOCK_MAPPED;
 }
@@ -127,6 +125,8 @@ static uint32_t detach_first(struct zone *zone, unsigned int have, enum migratet
 	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, mt));
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
+	if (unlikely(!(pageblock->flags & PAGEBLOCK_READY)))
+		zone_prepare_pageblock(zone, number);
 	if (have >= PAGEBLOCK_ORDER) {
 		split_whole(zone, number);
 		return number * PAGEBLOCK_PAGES;
@@ -264,6 +264,23 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 		block_in(zone, pageblock, order);
 	else
 		whole_freed(zone, index / PAGEBLOCK_PAGES);
+}
+
+void buddy_add_whole_locked(struct zone *zone, uint32_t first_number, uint32_t end_number)
+{
+	uint32_t number = first_number;
+
+	free_pages_changed(zone, (int64_t)(end_number - first_number) * PAGEBLOCK_PAGES);
+	while (number < end_number) {
+		if ((number & 1) || number + 1 == end_number) {
+			whole_freed(zone, number++);
+			continue;
+		}
+		zone->pageblocks[number].free_pages = PAGEBLOCK_PAGES;
+		zone->pageblocks[number + 1].free_pages = PAGEBLOCK_PAGES;
+		whole_in(zone, number, MAX_ORDER);
+		number += 2;
+	}
 }
 
 /* ---- types -------------------------------------------------------------------------------------------------------- */

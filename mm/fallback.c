@@ -41,7 +41,7 @@ static unsigned int count_movable_pages(const struct zone *zone, uint32_t number
 	const uint8_t *tags = &zone->tags[number * PAGEBLOCK_PAGES];
 	unsigned int pages = 0;
 
-	if (!(zone->pageblocks[number].flags & PAGEBLOCK_READY))
+	if (!(zone->pageblocks[number].flags & PAGEBLOCK_TAGGED))
 		return 0;
 	for (unsigned int at = 0; at < PAGEBLOCK_PAGES; at++)
 		if (owner_is_movable(TAG_OWNER(tags[at])))

@@ -18,8 +18,9 @@
 enum pageblock_flags {
 	PAGEBLOCK_PRESENT = 1,  /* some of it is memory of this zone */
 	PAGEBLOCK_RESERVED = 2, /* all of it is, and none was ever given to the allocator */
-	PAGEBLOCK_READY = 4,    /* tags and page structures are prepared */
-	PAGEBLOCK_MAPPED = 8,   /* the bits are valid; else all pages are free or none is */
+	PAGEBLOCK_TAGGED = 4,   /* the tags of all its pages are valid */
+	PAGEBLOCK_READY = 8,    /* so are the page structures */
+	PAGEBLOCK_MAPPED = 16,  /* the bits are valid; else all pages are free or none is */
 };
 
 struct pageblock {

@@ -76,9 +76,12 @@ void zone_prepare_pageblock(struct zone *zone, uint32_t number)
 {
 	uint32_t index = number * PAGEBLOCK_PAGES;
 
-	memset(zone->tags + index, TAG_NONE, PAGEBLOCK_PAGES);
-	memset(zone->pages + index, 0, PAGEBLOCK_PAGES * sizeof(struct page));
-	zone->pageblocks[number].flags |= PAGEBLOCK_READY;
+	size_t pages = MIN((uint64_t)PAGEBLOCK_PAGES, zone->spanned_pages - index);
+
+	if (!(zone->pageblocks[number].flags & PAGEBLOCK_TAGGED))
+		memset(zone->tags + index, TAG_NONE, PAGEBLOCK_PAGES);
+	memset(zone->pages + index, 0, pages * sizeof(struct page));
+	zone->pageblocks[number].flags |= PAGEBLOCK_TAGGED | PAGEBLOCK_READY;
 }
 
 /* ---- what is there ------------------------------------------------------------------------------------------------ */
@@ -89,79 +92,111 @@ static void prepare_mixed(struct zone *zone, uint32_t number, uint8_t tag)
 	struct pageblock *pageblock = &zone->pageblocks[number];
 	size_t pages = MIN((uint64_t)PAGEBLOCK_PAGES, zone->spanned_pages - (uint64_t)number * PAGEBLOCK_PAGES);
 
-	if (pageblock->flags & PAGEBLOCK_READY)
+	if (pageblock->flags & PAGEBLOCK_TAGGED)
 		return;
 	memset(zone->tags + number * PAGEBLOCK_PAGES, TAG_ABSENT, PAGEBLOCK_PAGES);
 	memset(zone->tags + number * PAGEBLOCK_PAGES, tag, pages);
-	memset(zone->pages + number * PAGEBLOCK_PAGES, 0, pages * sizeof(struct page));
 	pageblock->flags &= ~PAGEBLOCK_RESERVED;
-	pageblock->flags |= PAGEBLOCK_READY | PAGEBLOCK_MAPPED;
+	pageblock->flags |= PAGEBLOCK_TAGGED | PAGEBLOCK_MAPPED;
 }
 
-/* Calls @part for the piece of each pageblock that the range covers. */
-static void for_each_part(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn,
-			  void (*part)(struct zone *zone, uint32_t first, uint32_t end))
+struct range_parts {
+	void (*whole)(struct zone *zone, uint32_t first_number, uint32_t end_number); /* pageblocks */
+	void (*part)(struct zone *zone, uint32_t first, uint32_t end);                /* pages of one pageblock */
+};
+
+/* The pageblocks that the range covers as a whole go together, what is before and behind by itself. */
+static void for_range(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn, const struct range_parts *parts)
 {
-	uint64_t first = first_pfn - zone->start_pfn, end = end_pfn - zone->start_pfn;
+	uint32_t first = (uint32_t)(first_pfn - zone->start_pfn), end = (uint32_t)(end_pfn - zone->start_pfn);
+	uint32_t whole = DIV_ROUND_UP(first, PAGEBLOCK_PAGES), whole_end = end / PAGEBLOCK_PAGES;
 
 	ASSERT(first_pfn >= zone->start_pfn && end <= zone->spanned_pages, "outside zone %s", zone->name);
-	for (uint64_t at = first; at < end;) {
-		uint64_t next = MIN(end, ALIGN_DOWN(at, PAGEBLOCK_PAGES) + PAGEBLOCK_PAGES);
-
-		part(zone, (uint32_t)at, (uint32_t)next);
-		at = next;
+	if (whole > whole_end) {
+		parts->part(zone, first, end);
+		return;
 	}
+	if (first < whole * PAGEBLOCK_PAGES)
+		parts->part(zone, first, whole * PAGEBLOCK_PAGES);
+	if (whole < whole_end)
+		parts->whole(zone, whole, whole_end);
+	if (whole_end * PAGEBLOCK_PAGES < end)
+		parts->part(zone, whole_end * PAGEBLOCK_PAGES, end);
+}
+
+static void present_whole(struct zone *zone, uint32_t first_number, uint32_t end_number)
+{
+	for (uint32_t number = first_number; number < end_number; number++) {
+		zone->pageblocks[number].migratetype = MIGRATE_MOVABLE;
+		zone->pageblocks[number].flags = PAGEBLOCK_PRESENT | PAGEBLOCK_RESERVED;
+	}
+	zone->present_pages += (uint64_t)(end_number - first_number) * PAGEBLOCK_PAGES;
 }
 
 static void present_part(struct zone *zone, uint32_t first, uint32_t end)
 {
 	struct pageblock *pageblock = &zone->pageblocks[first / PAGEBLOCK_PAGES];
 
+	prepare_mixed(zone, first / PAGEBLOCK_PAGES, TAG_ABSENT);
 	pageblock->migratetype = MIGRATE_MOVABLE;
-	if (end - first == PAGEBLOCK_PAGES) {
-		pageblock->flags |= PAGEBLOCK_PRESENT | PAGEBLOCK_RESERVED;
-	} else {
-		prepare_mixed(zone, first / PAGEBLOCK_PAGES, TAG_ABSENT);
-		pageblock->flags |= PAGEBLOCK_PRESENT;
-		memset(zone->tags + first, TAG(PAGE_OWNER_RESERVED, 0), end - first);
-	}
+	pageblock->flags |= PAGEBLOCK_PRESENT;
+	memset(zone->tags + first, TAG(PAGE_OWNER_RESERVED, 0), end - first);
 	zone->present_pages += end - first;
 }
 
 void zone_add_present(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
 {
-	for_each_part(zone, first_pfn, end_pfn, present_part);
+	static const struct range_parts parts = {.whole = present_whole, .part = present_part};
+
+	for_range(zone, first_pfn, end_pfn, &parts);
 }
 
 static void free_part(struct zone *zone, uint32_t first, uint32_t end)
 {
-	struct pageblock *pageblock = &zone->pageblocks[first / PAGEBLOCK_PAGES];
-
-	ASSERT(pageblock->flags & PAGEBLOCK_PRESENT, "pfn 0x%lx is no memory",
-	       (zone->start_pfn + first));
-	zone->managed_pages += end - first;
-	if (end - first == PAGEBLOCK_PAGES && !(pageblock->flags & PAGEBLOCK_READY)) {
-		pageblock->flags &= ~PAGEBLOCK_RESERVED;
-		buddy_free_locked(zone, first, PAGEBLOCK_ORDER);
-		return;
-	}
+	ASSERT(zone->pageblocks[first / PAGEBLOCK_PAGES].flags & PAGEBLOCK_PRESENT, "pfn 0x%lx is no memory",
+	       zone->start_pfn + first);
 	prepare_mixed(zone, first / PAGEBLOCK_PAGES, TAG(PAGE_OWNER_RESERVED, 0));
 	memset(zone->tags + first, TAG_NONE, end - first);
+	zone->managed_pages += end - first;
 	while (first < end) {
-		unsigned int order = first ? (unsigned int)__builtin_ctz(first) : MAX_ORDER;
+		unsigned int order = PAGEBLOCK_ORDER - 1;
 
-		order = MIN(order, PAGEBLOCK_ORDER);
-		while (first + (1u << order) > end)
+		while (!IS_ALIGNED(first, 1u << order) || first + (1u << order) > end)
 			order--;
 		buddy_free_locked(zone, first, order);
 		first += 1u << order;
 	}
 }
 
+static void free_untouched(struct zone *zone, uint32_t first_number, uint32_t end_number)
+{
+	for (uint32_t number = first_number; number < end_number; number++)
+		zone->pageblocks[number].flags = PAGEBLOCK_PRESENT;
+	zone->managed_pages += (uint64_t)(end_number - first_number) * PAGEBLOCK_PAGES;
+	buddy_add_whole_locked(zone, first_number, end_number);
+}
+
+/* Those that became present in two pieces have their tags and bits in use already. */
+static void free_whole(struct zone *zone, uint32_t first_number, uint32_t end_number)
+{
+	uint32_t number = first_number;
+
+	for (; number < end_number; number++) {
+		if (!(zone->pageblocks[number].flags & PAGEBLOCK_TAGGED))
+			continue;
+		free_untouched(zone, first_number, number);
+		free_part(zone, number * PAGEBLOCK_PAGES, (number + 1) * PAGEBLOCK_PAGES);
+		first_number = number + 1;
+	}
+	free_untouched(zone, first_number, number);
+}
+
 void zone_add_free(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
 {
+	static const struct range_parts parts = {.whole = free_whole, .part = free_part};
+
 	spin_lock(&zone->lock);
-	for_each_part(zone, first_pfn, end_pfn, free_part);
+	for_range(zone, first_pfn, end_pfn, &parts);
 	spin_unlock(&zone->lock);
 }
 
@@ -176,7 +211,7 @@ uint8_t zone_tag(const struct zone *zone, uint32_t index)
 		return TAG(PAGE_OWNER_RESERVED, 0);
 	if (READ_ONCE(pageblock->whole_order))
 		return TAG_NONE;
-	if (!(flags & PAGEBLOCK_READY) && index % PAGEBLOCK_PAGES)
+	if (!(flags & PAGEBLOCK_TAGGED) && index % PAGEBLOCK_PAGES)
 		return TAG_NONE;
 	return load_relaxed(&zone->tags[index]);
 }

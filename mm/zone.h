@@ -73,7 +73,7 @@ void zone_init(struct zone *zone, const struct zone_config *config, void *metada
 /* The range is memory of this zone, for now reserved; then (part of) it is given to the allocator. Once each, at boot. */
 void zone_add_present(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn);
 void zone_add_free(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn);
-/* Tags and page structures of a pageblock become valid: all pages free. Under the lock. */
+/* Tags (unless they are valid) and page structures of a pageblock become valid: all pages free. Under the lock. */
 void zone_prepare_pageblock(struct zone *zone, uint32_t number);
 /* Who owns the block beginning at @index: a tag, whatever state the pageblock is in. */
 uint8_t zone_tag(const struct zone *zone, uint32_t index);

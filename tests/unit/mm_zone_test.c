@@ -16,7 +16,7 @@ KTEST(zone, a_fresh_zone_is_free_in_the_largest_blocks)
 	EXPECT_OK(t, zone_check(zone));
 	/* No pageblock was touched. */
 	for (uint32_t number = 0; number < zone->nr_pageblocks; number++)
-		EXPECT(t, !(zone->pageblocks[number].flags & PAGEBLOCK_READY));
+		EXPECT(t, !(zone->pageblocks[number].flags & (PAGEBLOCK_TAGGED | PAGEBLOCK_READY)));
 }
 
 KTEST(zone, holes_and_reserved_ranges_are_told_apart)
@@ -48,6 +48,18 @@ KTEST(zone, a_pageblock_freed_piece_by_piece_becomes_whole)
 	zone_add_free(zone, 5, PAGEBLOCK_PAGES);
 	zone_add_free(zone, PAGEBLOCK_PAGES, 2 * PAGEBLOCK_PAGES);
 	EXPECT_EQ(t, buddy_blocks(zone, MAX_ORDER), 1u);
+	EXPECT_OK(t, zone_check(zone));
+}
+
+KTEST(zone, a_pageblock_present_in_two_pieces_is_freed_among_others)
+{
+	struct zone *zone = fixture_empty_zone(t, 6 * PAGEBLOCK_PAGES);
+
+	zone_add_present(zone, 0, 2 * PAGEBLOCK_PAGES + 100);
+	zone_add_present(zone, 2 * PAGEBLOCK_PAGES + 100, 6 * PAGEBLOCK_PAGES);
+	zone_add_free(zone, 0, 6 * PAGEBLOCK_PAGES);
+	EXPECT_EQ(t, buddy_blocks(zone, MAX_ORDER), 3u);
+	EXPECT_EQ(t, zone->free_pages, 6u * PAGEBLOCK_PAGES);
 	EXPECT_OK(t, zone_check(zone));
 }
 
