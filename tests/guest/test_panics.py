@@ -1,0 +1,38 @@
+"""What must not be survived ends in the right panic, from any CPU: the reason, who called, status 37."""
+import pytest
+from ballonet_lib import Kind
+
+#        kind             what the first line says                    a function on the way there
+CRASHES = (
+    ("assert",        "assertion failed",                         "crash_assert"),
+    ("read",          "page fault",                               "crash_read"),
+    ("write-rodata",  "page fault",                               "crash_write_rodata"),
+    ("execute-data",  "page fault",                               "crash_execute_data"),
+    ("null-call",     "page fault",                               "crash_null_call"),
+    ("stack",         "stack overflow",                           "crash_stack"),
+    ("double-free",   "free",                                     "crash_double_free"),
+)
+
+
+@pytest.mark.parametrize("cpu", [0, 1, 3])
+@pytest.mark.parametrize("kind, reason, function", CRASHES, ids=[crash[0] for crash in CRASHES])
+def test_panic(boot, kind, reason, function, cpu):
+    guest = boot(memory="256M", smp=4)
+    guest.send(f"crash {kind} {cpu}\n")
+    ending = guest.wait(20)
+    assert ending.kind is Kind.PANIC
+    assert reason in ending.detail
+    report = guest.console[guest.console.index("panic: "):]
+    assert f"panic: CPU {cpu}" in report
+    trace = report[report.index("Call trace:"):]
+    assert function + "+0x" in trace
+    assert report.rstrip().endswith("panic: end")
+
+
+def test_lock_order_inversion(boot):
+    guest = boot(memory="256M", smp=2, mode="debug")
+    guest.send("crash lock-order\n")
+    ending = guest.wait(20)
+    assert ending.kind is Kind.PANIC
+    assert "lock" in ending.detail
+    assert "crash_lock_order" in guest.console
