@@ -51,8 +51,12 @@ hosted_cflags = $(HOSTED_FLAGS) $(mode_flags_$(MODE))
 # ---- what to build --------------------------------------------------------------------------------------------------
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.SECONDARY:
 .PHONY: all kernel hosted FORCE
+
+# A file that joins or leaves the list is a reason to link again.
+$(BUILD)/%.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$($*)' | cmp -s - $@ || echo '$($*)' >$@
 
 ifneq ($(filter $(MODE),$(GUEST_MODES)),)
 all: kernel
@@ -74,7 +78,7 @@ LINK = $(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rw
 $(BUILD)/symbols.none.S:
 	@mkdir -p $(@D)
 	@$(PYTHON) tools/symbols.py </dev/null >$@
-$(BUILD)/ballonet.first.elf: $(objects) $(BUILD)/symbols.none.S.o linker.ld
+$(BUILD)/ballonet.first.elf: $(objects) $(BUILD)/objects.list $(BUILD)/symbols.none.S.o linker.ld
 	@$(LINK) $(objects) $(BUILD)/symbols.none.S.o -o $@
 $(BUILD)/symbols.S: $(BUILD)/ballonet.first.elf tools/symbols.py
 	@nm -n $< | $(PYTHON) tools/symbols.py >$@
@@ -95,7 +99,7 @@ hosted: $(BUILD)/ballonet-tests
 $(BUILD)/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	@$(CC) $(hosted_cflags) -c $< -o $@
-$(BUILD)/ballonet-tests: $(hosted_objects)
+$(BUILD)/ballonet-tests: $(hosted_objects) $(BUILD)/hosted_objects.list
 	@$(CC) $(hosted_cflags) $(hosted_objects) -o $@
 	@echo "  built $@"
 endif

@@ -34,6 +34,7 @@ static NORETURN void do_what_is_asked(void)
 {
 	const char *tests = cmdline_value("test"), *lines = cmdline_value("run");
 
+	shell_configure();
 	cmdline_apply();
 	boot_stamp("shell");
 	if (tests)

@@ -26,6 +26,13 @@ extern const struct shell_command *const __start_kshell_commands[], *const __sto
 
 static int last_status;
 static bool interrupted;
+static bool echo = true, prompt = true;
+
+void shell_configure(void)
+{
+	echo = cmdline_bool("shell.echo", true);
+	prompt = cmdline_bool("shell.prompt", true);
+}
 
 bool shell_interrupted(void)
 {
@@ -206,7 +213,6 @@ int shell_run_line(struct sink *out, const char *line)
 void shell_loop(int (*read)(void))
 {
 	static struct line_editor editor;
-	bool echo = cmdline_bool("shell.echo", true), prompt = cmdline_bool("shell.prompt", true);
 	char line[LINE_BYTES];
 
 	line_editor_init(&editor, read, console_sink(), echo, prompt ? "ballonet> " : "");

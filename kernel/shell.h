@@ -21,6 +21,8 @@ struct shell_command {
 	static const struct shell_command *const shell_entry_##name_ TABLE_ENTRY(kshell_commands) =        \
 	    &shell_command_##name_
 
+/* Takes shell.echo= and shell.prompt= from the command line; before cmdline_apply(), which warns of what is left. */
+void shell_configure(void);
 /* Runs one line, output to @out; the last command's status. */
 int shell_run_line(struct sink *out, const char *line);
 /* Reads and runs lines for ever. @read gives the next byte and may sleep. */

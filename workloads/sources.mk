@@ -1,2 +1,1 @@
-# In the guest once mm/ is.
-hosted += $(addprefix workloads/,run.c touch.c)
+both += $(addprefix workloads/,run.c touch.c)

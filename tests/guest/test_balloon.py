@@ -33,7 +33,7 @@ def test_inflate_and_deflate(guest):
 
 def test_resident_size_falls(guest):
     free = balloon.figures(guest).free
-    assert guest.sh(f"memory touch {free * 15 // 16 // MIB}M").status == 0
+    assert guest.sh(f"run touch size={free * 15 // 16 // MIB}M").status == 0
     touched = guest.rss()
     assert touched > 900 * MIB
 
@@ -64,7 +64,7 @@ def test_more_than_the_guest_can_give(guest):
         last = figures
     assert figures.free > 4 * MIB
     assert figures.actual > 1 * MIB
-    assert guest.sh("memory touch 1M").status == 0
+    assert guest.sh("run touch size=1M").status == 0
     balloon.ask(guest, 1024 * MIB)
     assert abs(balloon.figures(guest).free - before.free) < 16 * MIB
 

@@ -39,7 +39,7 @@ def balloon_once(machine, touch):
         guest.wait_ready()
         if touch:
             free = balloon.figures(guest).free
-            assert guest.sh(f"memory touch {free * 15 // 16 >> 20}M", timeout=120).status == 0
+            assert guest.sh(f"run touch size={free * 15 // 16 >> 20}M", timeout=120).status == 0
         return balloon.ask(guest, size // 8), balloon.ask(guest, size)
 
 

@@ -64,7 +64,7 @@ def tell(guest, size, story):
     start = time.monotonic()
     touch = story.moments[0][1].free * 15 // 16 >> 20
     say(f"the guest writes to {touch:,} MiB, and the host has to find them")
-    reply = guest.sh(f"memory touch {touch}M", timeout=120)
+    reply = guest.sh(f"run touch size={touch}M", timeout=120)
     story.claim("the guest could touch its memory", reply.status == 0)
     touched = story.moment("touched", guest, time.monotonic() - start)
 

@@ -55,7 +55,7 @@ class Guest:
     def __init__(self, machine, name="guest", cmdline=None):
         """@cmdline: the whole kernel command line; by default that of a shell for programs, and @machine.append."""
         self.machine = machine
-        self.directory = os.path.join(paths.GUESTS, re.sub(r"[^A-Za-z0-9_.=-]+", "-", name).strip("-.")[:80])
+        self.directory = os.path.join(paths.GUESTS, re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:80])
         if cmdline is None:
             words = [machines.MACHINE_MODE, machine.append]
             if "run=" not in machine.append and "test=" not in machine.append:
