@@ -125,6 +125,7 @@ void sleep_ns(uint64_t ns)
 {
 	uint64_t deadline = time_ns() + ns;
 
+	lock_order_may_sleep("sleep_ns");
 	while (!thread_should_stop() && thread_block(deadline))
 		;
 }
@@ -133,7 +134,7 @@ void sleep_ns(uint64_t ns)
 
 static struct thread *thread_make(const char *name)
 {
-	struct thread *thread = calloc(1, sizeof(*thread));
+	struct thread *thread = kzalloc(sizeof(*thread));
 	pthread_condattr_t attributes;
 
 	if (!thread)
@@ -193,7 +194,7 @@ int thread_join(struct thread *thread)
 	result = thread->result;
 	pthread_cond_destroy(&thread->unblocked);
 	pthread_mutex_destroy(&thread->mutex);
-	free(thread);
+	kfree(thread);
 	return result;
 }
 

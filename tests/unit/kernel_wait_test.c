@@ -1,8 +1,7 @@
 /*
- * Wait queues, completions and mutexes between threads.
+ * Wait queues and completions between threads.
  */
 #include "kernel/ktest.h"
-#include "kernel/mutex.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "kernel/wait.h"
@@ -99,53 +98,61 @@ KTEST(wait, a_completion_lets_all_waiters_go)
 	EXPECT(t, completion_wait(&completion, 0));
 }
 
-struct counted {
-	struct mutex mutex;
-	uint64_t value;  /* not atomic: the mutex must do */
-	uint32_t inside; /* threads between lock and unlock */
-	uint32_t overlaps;
+/* Takers wait with time-outs about as long as the maker needs: wake-ups and time-outs meet. */
+struct market {
+	struct wait_queue queue;
+	uint32_t goods, taken, closed;
 };
 
-static int count_up(void *argument)
+static bool take_one(struct market *market)
 {
-	struct counted *counted = argument;
+	uint32_t goods = load_acquire(&market->goods);
 
-	for (int i = 0; i < 2000; i++) {
-		mutex_lock(&counted->mutex);
-		if (atomic_add_return(&counted->inside, 1) != 1)
-			atomic_inc(&counted->overlaps);
-		counted->value++;
-		if (i % 64 == 0)
-			thread_yield();
-		atomic_dec(&counted->inside);
-		mutex_unlock(&counted->mutex);
-	}
-	return 0;
+	while (goods > 0)
+		if (atomic_cas(&market->goods, &goods, goods - 1))
+			return true;
+	return false;
 }
 
-KTEST(mutex, one_at_a_time)
+static int take_goods(void *argument)
 {
-	struct counted counted = {.mutex = MUTEX_INIT(counted.mutex, "test_counted")};
-	struct thread *threads[4];
+	struct market *market = argument;
+	uint64_t timeout_ns = 0;
 
-	for (int i = 0; i < 4; i++) {
-		threads[i] = thread_spawn("counter", count_up, &counted);
+	for (;;) {
+		bool got = false;
+
+		timeout_ns = (timeout_ns + 7 * NS_PER_US) % (60 * NS_PER_US);
+		if (!wait_event_timeout(&market->queue, (got = take_one(market)) || load_acquire(&market->closed),
+					timeout_ns))
+			continue;
+		if (!got)
+			return 0;
+		atomic_inc(&market->taken);
+	}
+}
+
+KTEST(wait, time_outs_and_wake_ups_may_meet)
+{
+	struct market market = {.queue = WAIT_QUEUE_INIT(market.queue)};
+	struct thread *threads[3];
+
+	for (int i = 0; i < 3; i++) {
+		threads[i] = thread_spawn("taker", take_goods, &market);
 		REQUIRE(t, !IS_ERR(threads[i]));
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 500; i++) {
+		atomic_inc(&market.goods);
+		wake_up(&market.queue);
+		if (i % 16 == 0)
+			sleep_ns(30 * NS_PER_US);
+	}
+	while (load_acquire(&market.taken) < 500)
+		sleep_ns(100 * NS_PER_US);
+	store_release(&market.closed, 1u);
+	wake_up_all(&market.queue);
+	for (int i = 0; i < 3; i++)
 		thread_join(threads[i]);
-	EXPECT_EQ(t, counted.value, 8000u);
-	EXPECT_EQ(t, counted.overlaps, 0u);
-	EXPECT(t, counted.mutex.owner == NULL);
-}
-
-KTEST(mutex, a_held_one_cannot_be_tried)
-{
-	struct mutex mutex = MUTEX_INIT(mutex, "test_try");
-
-	REQUIRE(t, mutex_trylock(&mutex));
-	EXPECT(t, mutex_is_mine(&mutex));
-	EXPECT(t, !mutex_trylock(&mutex));
-	mutex_unlock(&mutex);
-	EXPECT(t, !mutex_is_mine(&mutex));
+	EXPECT_EQ(t, market.taken, 500u);
+	EXPECT(t, list_empty(&market.queue.waiters));
 }

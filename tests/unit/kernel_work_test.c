@@ -1,5 +1,5 @@
 /*
- * Timers and work items.
+ * Work items and delayed work.
  */
 #include "kernel/ktest.h"
 #include "kernel/thread.h"
@@ -7,80 +7,6 @@
 #include "kernel/wait.h"
 #include "kernel/work.h"
 #include "lib/atomic.h"
-
-struct counted_timer {
-	struct timer timer;
-	struct completion fired;
-	uint64_t at_ns;
-	uint32_t count;
-};
-
-static void note_expiry(struct timer *timer)
-{
-	struct counted_timer *counted = container_of(timer, struct counted_timer, timer);
-
-	counted->at_ns = time_ns();
-	atomic_inc(&counted->count);
-	completion_done(&counted->fired);
-}
-
-static void counted_timer_init(struct counted_timer *counted)
-{
-	completion_init(&counted->fired);
-	counted->count = 0;
-	timer_init(&counted->timer, note_expiry);
-}
-
-KTEST(timer, fires_once_and_not_early)
-{
-	struct counted_timer counted;
-	uint64_t deadline = time_ns() + 3 * NS_PER_MS;
-
-	counted_timer_init(&counted);
-	timer_arm(&counted.timer, deadline);
-	EXPECT(t, completion_wait(&counted.fired, 10 * NS_PER_S));
-	timer_cancel(&counted.timer);
-	EXPECT(t, counted.at_ns >= deadline);
-	EXPECT_EQ(t, counted.count, 1u);
-}
-
-KTEST(timer, a_deadline_in_the_past_fires_at_once)
-{
-	struct counted_timer counted;
-
-	counted_timer_init(&counted);
-	timer_arm(&counted.timer, 1);
-	EXPECT(t, completion_wait(&counted.fired, 10 * NS_PER_S));
-	timer_cancel(&counted.timer);
-}
-
-KTEST(timer, a_cancelled_one_does_not_fire)
-{
-	struct counted_timer counted;
-
-	counted_timer_init(&counted);
-	timer_arm(&counted.timer, time_ns() + 2 * NS_PER_MS);
-	EXPECT(t, timer_cancel(&counted.timer));
-	EXPECT(t, !timer_cancel(&counted.timer));
-	sleep_ns(4 * NS_PER_MS);
-	EXPECT_EQ(t, load_acquire(&counted.count), 0u);
-}
-
-KTEST(timer, many_fire_in_the_order_of_their_deadlines)
-{
-	struct counted_timer timers[16];
-	uint64_t base = time_ns() + 2 * NS_PER_MS;
-
-	for (int i = 0; i < 16; i++) {
-		counted_timer_init(&timers[i]);
-		timer_arm(&timers[i].timer, base + (uint64_t)((i * 7) % 16) * 100 * NS_PER_US);
-	}
-	for (int i = 0; i < 16; i++) {
-		EXPECT(t, completion_wait(&timers[i].fired, 10 * NS_PER_S));
-		timer_cancel(&timers[i].timer);
-		EXPECT(t, timers[i].at_ns >= timers[i].timer.deadline_ns);
-	}
-}
 
 struct counted_work {
 	struct work work;
@@ -169,4 +95,116 @@ KTEST(work, delayed_runs_later_and_can_be_cancelled)
 	delayed_work_cancel_sync(&counted.delayed);
 	sleep_ns(8 * NS_PER_MS);
 	EXPECT_EQ(t, load_acquire(&counted.runs), 1u);
+}
+
+/* Queues itself again and again: only a canceller that refuses the next time can end it. */
+static void run_for_ever(struct work *work)
+{
+	struct counted_work *counted = container_of(work, struct counted_work, work);
+
+	atomic_inc(&counted->runs);
+	work_queue(work);
+}
+
+KTEST(work, an_item_that_queues_itself_can_be_cancelled_and_does_not_hold_up_a_flush)
+{
+	struct counted_work counted = {0};
+
+	work_init(&counted.work, run_for_ever);
+	work_queue(&counted.work);
+	while (load_acquire(&counted.runs) < 3)
+		thread_yield();
+	work_flush();
+	work_cancel_sync(&counted.work);
+	counted.runs = 0;
+	sleep_ns(2 * NS_PER_MS);
+	EXPECT_EQ(t, load_acquire(&counted.runs), 0u);
+}
+
+static void delay_for_ever(struct work *work)
+{
+	struct counted_work *counted = container_of(work, struct counted_work, delayed.work);
+
+	atomic_inc(&counted->runs);
+	delayed_work_queue(&counted->delayed, 100 * NS_PER_US);
+}
+
+KTEST(work, delayed_work_that_delays_itself_can_be_cancelled)
+{
+	for (int i = 0; i < 20; i++) {
+		struct counted_work counted = {0};
+
+		delayed_work_init(&counted.delayed, delay_for_ever);
+		delayed_work_queue(&counted.delayed, 0);
+		while (load_acquire(&counted.runs) < 2)
+			sleep_ns(50 * NS_PER_US);
+		delayed_work_cancel_sync(&counted.delayed);
+		counted.runs = 0;
+		sleep_ns(300 * NS_PER_US);
+		EXPECT_EQ(t, load_acquire(&counted.runs), 0u);
+	}
+}
+
+struct waiting_work {
+	struct work work;
+	struct completion *wait_for, *complete;
+	bool done;
+};
+
+static void run_waiting(struct work *work)
+{
+	struct waiting_work *waiting = container_of(work, struct waiting_work, work);
+
+	if (waiting->wait_for)
+		waiting->done = completion_wait(waiting->wait_for, 5 * NS_PER_S);
+	if (waiting->complete)
+		completion_done(waiting->complete);
+}
+
+KTEST(work, an_item_may_wait_for_a_later_one)
+{
+	struct completion passed;
+	struct waiting_work first = {.wait_for = &passed}, second = {.complete = &passed};
+
+	completion_init(&passed);
+	work_init(&first.work, run_waiting);
+	work_init(&second.work, run_waiting);
+	work_queue(&first.work);
+	sleep_ns(2 * NS_PER_MS); /* the first waits by now, and its worker with it */
+	work_queue(&second.work);
+	work_flush();
+	EXPECT(t, first.done);
+}
+
+static int requeue_and_cancel(void *argument)
+{
+	struct counted_work *counted = argument;
+
+	for (int i = 0; i < 300; i++) {
+		delayed_work_requeue(&counted->delayed, (uint64_t)(i % 5) * 20 * NS_PER_US);
+		if (i % 7 == 0)
+			delayed_work_cancel_sync(&counted->delayed);
+		if (i % 11 == 0)
+			delayed_work_queue(&counted->delayed, 0);
+	}
+	return 0;
+}
+
+KTEST(work, requeueing_and_cancelling_may_race)
+{
+	struct counted_work counted = {0};
+	struct thread *threads[4];
+
+	delayed_work_init(&counted.delayed, run_delayed);
+	for (int i = 0; i < 4; i++) {
+		threads[i] = thread_spawn("racer", requeue_and_cancel, &counted);
+		REQUIRE(t, !IS_ERR(threads[i]));
+	}
+	for (int i = 0; i < 4; i++)
+		thread_join(threads[i]);
+	delayed_work_cancel_sync(&counted.delayed);
+	EXPECT_EQ(t, counted.overlaps, 0u);
+	counted.runs = 0;
+	sleep_ns(NS_PER_MS);
+	EXPECT_EQ(t, load_acquire(&counted.runs), 0u);
 }

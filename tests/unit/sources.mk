@@ -1,6 +1,10 @@
 # Most are only hosted until each is seen to pass in the guest.
-guest_tests := $(addprefix tests/unit/,x86_64_paging_test.c x86_64_stack_test.c)
-tests_hosted += $(filter-out $(guest_tests),$(wildcard tests/unit/*_test.c))
+guest_tests := $(addprefix tests/unit/,x86_64_paging_test.c x86_64_stack_test.c kernel_scheduler_test.c)
+both_tests := $(addprefix tests/unit/,kernel_mutex_test.c kernel_spinlock_test.c kernel_thread_test.c kernel_timer_test.c \
+	kernel_wait_test.c kernel_work_test.c)
+tests_both += $(both_tests)
+tests_guest += tests/unit/kernel_scheduler_test.c
+tests_hosted += $(filter-out $(guest_tests) $(both_tests),$(wildcard tests/unit/*_test.c))
 # drivers/virtio
 tests_both += $(addprefix tests/unit/,ring_device.c virtqueue_fixture.c)
 tests_both += $(addprefix tests/unit/drivers_,virtqueue_test.c virtqueue_hostile_test.c virtio_parse_test.c)

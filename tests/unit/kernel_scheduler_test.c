@@ -1,0 +1,193 @@
+/*
+ * The guest's scheduler: preemption, pinning, fair slices, and CPUs that help each other.
+ */
+#include <arch/cpu.h>
+
+#include "kernel/cpu.h"
+#include "kernel/ktest.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "lib/atomic.h"
+#include "lib/bitmap.h"
+
+#define LIMIT_NS (10 * NS_PER_S)
+
+static int last_cpu(void)
+{
+	return (int)cpu_count() - 1;
+}
+
+static int spin_until_set(void *flag)
+{
+	uint64_t end = time_ns() + LIMIT_NS;
+
+	while (!load_acquire((uint32_t *)flag))
+		if (time_ns() > end)
+			return -ETIMEDOUT;
+	return 0;
+}
+
+static int set(void *flag)
+{
+	store_release((uint32_t *)flag, 1u);
+	return 0;
+}
+
+KTEST(scheduler, a_thread_that_spins_is_preempted)
+{
+	uint32_t flag = 0;
+	struct thread *spinner = thread_spawn_on(last_cpu(), "spinner", spin_until_set, &flag), *setter;
+
+	REQUIRE(t, !IS_ERR(spinner));
+	sleep_ns(NS_PER_MS);
+	setter = thread_spawn_on(last_cpu(), "setter", set, &flag);
+	EXPECT(t, !IS_ERR(setter));
+	EXPECT_OK(t, thread_join(spinner));
+	if (!IS_ERR(setter))
+		thread_join(setter);
+}
+
+static int count_strays(void *argument)
+{
+	unsigned int home = (unsigned int)(uintptr_t)argument;
+	int strays = 0;
+
+	for (int i = 0; i < 200; i++) {
+		strays += cpu_id() != home;
+		if (i % 20 == 0)
+			sleep_ns(50 * NS_PER_US);
+		else
+			thread_yield();
+	}
+	return strays;
+}
+
+KTEST(scheduler, pinned_threads_stay)
+{
+	struct thread *threads[MAX_CPUS][2];
+	unsigned int count = cpu_count();
+
+	for (unsigned int cpu = 0; cpu < count; cpu++)
+		for (int i = 0; i < 2; i++)
+			threads[cpu][i] = thread_spawn_on((int)cpu, "pinned", count_strays, (void *)(uintptr_t)cpu);
+	for (unsigned int cpu = 0; cpu < count; cpu++)
+		for (int i = 0; i < 2; i++) {
+			EXPECT(t, !IS_ERR(threads[cpu][i]));
+			if (!IS_ERR(threads[cpu][i]))
+				EXPECT_EQ(t, thread_join(threads[cpu][i]), 0);
+		}
+}
+
+struct spinner {
+	uint32_t *stop;
+	uint32_t cpu; /* where it was last */
+	uint64_t ran_ns, longest_ns;
+};
+
+/* Adds up the time in which it ran: a gap of more than a moment is somebody else's. */
+static int measure_share(void *argument)
+{
+	struct spinner *spinner = argument;
+	uint64_t last = time_ns(), end = last + LIMIT_NS;
+
+	while (!load_acquire(spinner->stop) && last < end) {
+		uint64_t now = time_ns();
+
+		if (now - last < 500 * NS_PER_US)
+			spinner->ran_ns += now - last;
+		last = now;
+		store_relaxed(&spinner->cpu, cpu_id());
+	}
+	return 0;
+}
+
+KTEST(scheduler, two_that_spin_on_one_cpu_share_it)
+{
+	uint32_t stop = 0;
+	struct spinner spinners[2] = {{.stop = &stop}, {.stop = &stop}};
+	struct thread *threads[2];
+	uint64_t total;
+
+	for (int i = 0; i < 2; i++) {
+		threads[i] = thread_spawn_on(last_cpu(), "spinner", measure_share, &spinners[i]);
+		REQUIRE(t, !IS_ERR(threads[i]));
+	}
+	sleep_ns(100 * NS_PER_MS);
+	store_release(&stop, 1u);
+	for (int i = 0; i < 2; i++)
+		thread_join(threads[i]);
+	total = spinners[0].ran_ns + spinners[1].ran_ns;
+	for (int i = 0; i < 2; i++)
+		EXPECT(t, spinners[i].ran_ns * 5 >= total);
+}
+
+static bool all_on_different_cpus(struct spinner *spinners, unsigned int count)
+{
+	uint64_t seen = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		seen |= 1ull << load_relaxed(&spinners[i].cpu);
+	return bitmap_count(&seen, 0, MAX_CPUS) == count;
+}
+
+KTEST(scheduler, as_many_as_there_are_cpus_spread_over_all)
+{
+	unsigned int count = cpu_count();
+	struct spinner spinners[MAX_CPUS] = {0};
+	struct thread *threads[MAX_CPUS];
+	uint32_t stop = 0;
+	uint64_t end = time_ns() + LIMIT_NS;
+
+	for (unsigned int i = 0; i < count; i++) {
+		spinners[i].stop = &stop;
+		threads[i] = thread_spawn("spinner", measure_share, &spinners[i]);
+	}
+	sleep_ns(NS_PER_MS);
+	while (!all_on_different_cpus(spinners, count) && time_ns() < end)
+		sleep_ns(NS_PER_MS);
+	EXPECT(t, all_on_different_cpus(spinners, count));
+	store_release(&stop, 1u);
+	for (unsigned int i = 0; i < count; i++) {
+		EXPECT(t, !IS_ERR(threads[i]));
+		if (!IS_ERR(threads[i]))
+			thread_join(threads[i]);
+	}
+}
+
+static uint32_t rival_ran;
+
+/* On a CPU of its own choice, with a rival in the queue: 0 if the rival did not run while preemption was off. */
+static int hold_the_cpu(void *argument)
+{
+	int cpu = *(int *)argument;
+
+	for (int attempt = 0; attempt < 10; attempt++) {
+		struct thread *rival;
+		uint32_t before, meanwhile;
+		uint64_t end;
+
+		store_release(&rival_ran, 0u);
+		rival = thread_spawn_on(cpu, "rival", set, &rival_ran);
+		if (IS_ERR(rival))
+			return -ENOMEM;
+		preempt_disable();
+		before = load_acquire(&rival_ran);
+		for (end = time_ns() + 10 * NS_PER_MS; time_ns() < end;)
+			cpu_relax();
+		meanwhile = load_acquire(&rival_ran);
+		preempt_enable();
+		thread_join(rival);
+		if (!before) /* else it ran before preemption was off: again */
+			return meanwhile ? -EINVAL : 0;
+	}
+	return -EAGAIN;
+}
+
+KTEST(scheduler, nobody_else_runs_while_preemption_is_off)
+{
+	int cpu = last_cpu();
+	struct thread *holder = thread_spawn_on(cpu, "holder", hold_the_cpu, &cpu);
+
+	REQUIRE(t, !IS_ERR(holder));
+	EXPECT_OK(t, thread_join(holder));
+}
