@@ -9,7 +9,9 @@
 #include "arch/x86_64/platform.h"
 #include "drivers/acpi.h"
 #include "drivers/fw_cfg.h"
+#include "drivers/pci.h"
 #include "drivers/serial.h"
+#include "drivers/virtio/balloon.h"
 #include "init/files.h"
 #include "init/memory.h"
 #include "kernel/cmdline.h"
@@ -19,6 +21,7 @@
 #include "kernel/scheduler.h"
 #include "kernel/shell.h"
 #include "kernel/work.h"
+#include "lib/errno.h"
 
 static struct machine machine;
 
@@ -29,6 +32,24 @@ static void read_machine(const struct boot_info *info)
 		machine.cpus_expected = fw_cfg_nr_cpus();
 }
 
+static void pci_start(const struct boot_info *info)
+{
+	int error = pci_init(&machine, info);
+
+	if (!error)
+		error = pci_files_init();
+	if (error && error != -ENODEV)
+		pr_err("pci: %s: only part of the devices is there", error_name(error));
+}
+
+/* Files and names first, so that the command line can set parameters before a device is probed. */
+static void virtio_start(void)
+{
+	if (virtio_init() != 0 || balloon_init() != 0)
+		panic("no memory for the virtio files");
+	virtio_mmio_find();
+}
+
 /* Ends the run if the command line says so; else the shell. */
 static NORETURN void do_what_is_asked(void)
 {
@@ -36,6 +57,8 @@ static NORETURN void do_what_is_asked(void)
 
 	shell_configure();
 	cmdline_apply();
+	if (virtio_pci_probe() + virtio_mmio_probe())
+		boot_stamp("virtio");
 	boot_stamp("shell");
 	if (tests)
 		machine_exit(ktest_run(tests, console_sink()).failed ? EXIT_FAILED : EXIT_PASSED);
@@ -73,5 +96,8 @@ void kernel_main(struct boot_info *info)
 	work_start_workers();
 	serial_use_interrupt();
 	files_init();
+	pci_start(info);
+	boot_stamp("PCI");
+	virtio_start();
 	do_what_is_asked();
 }

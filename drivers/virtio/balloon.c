@@ -296,7 +296,7 @@ static bool spin_for_reason(struct balloon *balloon)
 
 static void wait_for_reason(struct balloon *balloon)
 {
-	uint64_t timeout = balloon->starved ? RETRY_NS : IDLE_NS;
+	uint64_t timeout = balloon->starved ? RETRY_NS : IDLE_NS, oldest;
 	bool woken;
 
 	if (waits_for_device(balloon)) {
@@ -307,7 +307,8 @@ static void wait_for_reason(struct balloon *balloon)
 	}
 	woken = wait_event_timeout(&balloon->wake, has_reason_to_run(balloon), timeout);
 	set_interrupts(balloon, false);
-	if (sent_ns_of_oldest(balloon) < time_ns() - MIN(time_ns(), balloon->answer_timeout_ns))
+	oldest = sent_ns_of_oldest(balloon);
+	if (oldest != UINT64_MAX && time_ns() - oldest > balloon->answer_timeout_ns)
 		virtio_device_break(balloon->dev, "the balloon had no answer from the device in time");
 	/* An interrupt for a new target may have been lost. */
 	if (!woken)

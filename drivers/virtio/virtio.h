@@ -157,6 +157,8 @@ int virtio_reprobe(struct virtio_device *dev) MUST_CHECK;
 /* A line per device: name, kind, transport, status, features, queues. */
 void virtio_show(struct sink *out);
 
-/* Transports: each finds its devices and registers them; how many. */
+/* Notes the devices that the command line names, before cmdline_apply() complains about them. */
+void virtio_mmio_find(void);
+/* Transports: each registers its devices; how many. */
 unsigned int virtio_pci_probe(void);
 unsigned int virtio_mmio_probe(void);

@@ -19,6 +19,8 @@
 #define MAGIC   0x74726976u /* "virt" */
 #define VERSION 2u
 
+#define MOST_PLACES 32u
+
 #define INTERRUPT_QUEUE  1u
 #define INTERRUPT_CONFIG 2u
 
@@ -273,22 +275,30 @@ static bool take(const struct virtio_mmio_place *place)
 	return virtio_register_device(&self->dev) == 0;
 }
 
-static void take_word(const char *value, void *context)
-{
-	unsigned int *found = context;
-	struct virtio_mmio_place place;
+static struct virtio_mmio_place places[MOST_PLACES];
+static unsigned int nr_places;
 
-	if (virtio_mmio_parse(value, &place)) {
+static void read_word(const char *value, void *context UNUSED)
+{
+	if (nr_places == MOST_PLACES)
+		pr_err("virtio_mmio.device=%s: more than %u devices; ignored", value, MOST_PLACES);
+	else if (virtio_mmio_parse(value, &places[nr_places]))
 		pr_err("virtio_mmio.device=%s: expected size@address:gsi; ignored", value);
-		return;
-	}
-	*found += take(&place);
+	else
+		nr_places++;
+}
+
+void virtio_mmio_find(void)
+{
+	nr_places = 0;
+	cmdline_each("virtio_mmio.device", read_word, NULL);
 }
 
 unsigned int virtio_mmio_probe(void)
 {
 	unsigned int found = 0;
 
-	cmdline_each("virtio_mmio.device", take_word, &found);
+	for (unsigned int i = 0; i < nr_places; i++)
+		found += take(&places[i]);
 	return found;
 }

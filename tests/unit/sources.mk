@@ -8,7 +8,7 @@ tests_hosted += $(filter-out $(guest_tests) $(both_tests),$(wildcard tests/unit/
 # drivers/virtio
 tests_both += $(addprefix tests/unit/,ring_device.c virtqueue_fixture.c)
 tests_both += $(addprefix tests/unit/drivers_,virtqueue_test.c virtqueue_hostile_test.c virtio_parse_test.c)
-tests_hosted += tests/unit/scripted_balloon.c
+tests_both += $(addprefix tests/unit/,scripted_balloon.c drivers_virtio_test.c drivers_balloon_test.c)
 # mm
 tests_hosted += tests/unit/mm_fixture.c
 # boot, page tables
