@@ -31,7 +31,7 @@ HOSTED_MODES := host host-asan host-tsan
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wshadow \
 	-Wundef -Wpointer-arith -Wvla -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -Wno-format-zero-length
 COMMON := -std=gnu11 -g -pipe $(WARNINGS) -fno-strict-aliasing -fno-common -fno-delete-null-pointer-checks -I. -MMD -MP
-GUEST_FLAGS := $(COMMON) -O2 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include 2>/dev/null) \
+GUEST_FLAGS := $(COMMON) -DBALLONET_MODE=\"$(MODE)\" -O2 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include 2>/dev/null) \
 	-Iarch/x86_64/include -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-pic -fno-pie \
 	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-stack-protector -fcf-protection=none \
 	-fno-optimize-sibling-calls

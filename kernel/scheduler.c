@@ -389,3 +389,17 @@ void scheduler_enter_cpu(void)
 	percpu_set_thread(idle);
 	idle_loop();
 }
+
+uint64_t scheduler_idle_ns(void)
+{
+	uint64_t sum = 0, now = time_ns();
+
+	for (unsigned int cpu = 0; cpu < cpu_count(); cpu++) {
+		const struct thread *idle = queues[cpu].idle;
+
+		sum += load_relaxed(&idle->run_ns);
+		if (load_relaxed(&idle->on_cpu))
+			sum += now - load_relaxed(&idle->switched_in_ns);
+	}
+	return sum;
+}

@@ -14,6 +14,8 @@ void scheduler_init(void);
 uint64_t scheduler_prepare_cpu(unsigned int cpu);
 /* The last thing an application processor calls, on that stack, interrupts off: it is now the idle thread. */
 void scheduler_enter_cpu(void) NORETURN;
+/* What all CPUs' idle threads have run so far: for /proc/uptime. */
+uint64_t scheduler_idle_ns(void);
 /* Around every interrupt handler (not exceptions), interrupts off. Leaving may switch threads. */
 void interrupt_enter(void);
 void interrupt_leave(void);
