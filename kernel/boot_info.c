@@ -17,7 +17,7 @@
 #include <arch/page.h>
 
 #define LEGACY_HOLE_START 0xa0000ull
-#define LEGACY_HOLE_END   0x100000ull
+#define LEGACY_HOLE_END	  0x100000ull
 
 static const char *const type_names[] = {"usable", "boot services", "ACPI", "NVS", "reserved", "bad"};
 

@@ -10,19 +10,19 @@
 #include "lib/compiler.h"
 #include "lib/format.h"
 
-#define BOOT_MAX_RANGES   128
+#define BOOT_MAX_RANGES	  128
 #define BOOT_CMDLINE_SIZE 4096
-#define BOOT_RSDP_BYTES   36
+#define BOOT_RSDP_BYTES	  36
 /* Memory from here on cannot be addressed by any x86_64 CPU. */
 #define BOOT_PHYSICAL_END (1ull << 52)
 
 enum boot_memory { /* from most to least usable */
-	BOOT_MEMORY_USABLE,
-	BOOT_MEMORY_BOOT_SERVICES, /* firmware's and loader's, free once boot_info is filled */
-	BOOT_MEMORY_ACPI,          /* tables, may be reclaimed when they have been read */
-	BOOT_MEMORY_NVS,
-	BOOT_MEMORY_RESERVED,
-	BOOT_MEMORY_BAD,
+		   BOOT_MEMORY_USABLE,
+		   BOOT_MEMORY_BOOT_SERVICES, /* firmware's and loader's, free once boot_info is filled */
+		   BOOT_MEMORY_ACPI,	      /* tables, may be reclaimed when they have been read */
+		   BOOT_MEMORY_NVS,
+		   BOOT_MEMORY_RESERVED,
+		   BOOT_MEMORY_BAD,
 };
 
 /* Physical addresses in bytes, [start, end). */
@@ -38,10 +38,10 @@ struct boot_framebuffer {
 };
 
 struct boot_info {
-	const char *source;    /* "pvh", "multiboot2", "efi" */
-	uint64_t entry_cycles; /* cycle counter at the first instruction of ours */
+	const char *source;		 /* "pvh", "multiboot2", "efi" */
+	uint64_t entry_cycles;		 /* cycle counter at the first instruction of ours */
 	uint64_t image_start, image_end; /* physical, where the kernel was loaded */
-	uint64_t rsdp;         /* physical address, 0: none */
+	uint64_t rsdp;			 /* physical address, 0: none */
 	/* Loaders that hand over a copy of the RSDP (multiboot2): its length, 0: none. It is kept here. */
 	size_t rsdp_copy_bytes;
 	uint8_t rsdp_copy[BOOT_RSDP_BYTES];

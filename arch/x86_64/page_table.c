@@ -5,7 +5,8 @@
  * Mapping descends once per table, not once per page: the inner loop fills entries in a row. A direct map of 16 GiB
  * is 16 tables filled so, or one where the CPU knows 1 GiB pages.
  *
- * Entries are written whole, a table is complete before it is linked, and tables never go away; so lookups need no lock.
+ * Entries are written whole, a table is complete before it is linked, and tables never go away; so lookups need no
+ * lock.
  */
 #include "arch/x86_64/page_table.h"
 
@@ -15,18 +16,18 @@
 
 #include <arch/page.h>
 
-#define ENTRIES    512u
+#define ENTRIES	   512u
 #define TOP_LEVEL  3u
 #define TOP_LEAF   2u
 #define LEVEL_BITS 9u
 
-#define ENTRY_PRESENT       BIT(0)
-#define ENTRY_WRITE         BIT(1)
+#define ENTRY_PRESENT	    BIT(0)
+#define ENTRY_WRITE	    BIT(1)
 #define ENTRY_WRITE_THROUGH BIT(3)
 #define ENTRY_CACHE_DISABLE BIT(4)
-#define ENTRY_LARGE         BIT(7) /* a leaf above level 0 */
+#define ENTRY_LARGE	    BIT(7) /* a leaf above level 0 */
 #define ENTRY_NO_EXECUTE    BIT(63)
-#define ENTRY_ADDRESS       0x000ffffffffff000ul
+#define ENTRY_ADDRESS	    0x000ffffffffff000ul
 
 static unsigned int level_shift(unsigned int level)
 {
@@ -245,8 +246,8 @@ static void visit_level(const struct visitor *visitor, const uint64_t *entries, 
 	}
 }
 
-void page_table_visit(const struct page_table *table,
-		      void (*visit)(const struct page_table_leaf *leaf, void *context), void *context)
+void page_table_visit(const struct page_table *table, void (*visit)(const struct page_table_leaf *leaf, void *context),
+		      void *context)
 {
 	struct visitor visitor = {table, visit, context};
 

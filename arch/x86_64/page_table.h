@@ -6,8 +6,8 @@
 #include "arch/x86_64/paging.h"
 
 struct page_table {
-	uint64_t root;      /* physical address of the top table */
-	char *memory;       /* where physical address 0 is seen */
+	uint64_t root;	    /* physical address of the top table */
+	char *memory;	    /* where physical address 0 is seen */
 	bool has_gib_pages; /* the CPU knows pages of 1 GiB */
 	/* One page, not cleared; 0: there is none. */
 	uint64_t (*alloc)(void *context);
@@ -27,5 +27,5 @@ struct page_table_leaf {
 	unsigned int rights;
 };
 /* Calls @visit for every page, in ascending order. */
-void page_table_visit(const struct page_table *table,
-		      void (*visit)(const struct page_table_leaf *leaf, void *context), void *context);
+void page_table_visit(const struct page_table *table, void (*visit)(const struct page_table_leaf *leaf, void *context),
+		      void *context);

@@ -25,7 +25,7 @@
 #define FLUSH_PAGES_MAX 32u
 
 #define CPUID_EXTENDED_FEATURES 0x80000001u
-#define CPUID_GIB_PAGES         BIT(26) /* EDX */
+#define CPUID_GIB_PAGES		BIT(26) /* EDX */
 
 extern char image_start[], text_end[], rodata_end[], data_end[], image_end[];
 
@@ -71,7 +71,8 @@ bool paging_lookup(uint64_t virt, uint64_t *phys, unsigned int *rights)
 	return kernel_table.root && page_table_lookup(&kernel_table, virt, phys, rights);
 }
 
-/* ---- flushing ------------------------------------------------------------------------------------------------------ */
+/* ---- flushing ------------------------------------------------------------------------------------------------------
+ */
 
 struct flush {
 	uint64_t virt, bytes;
@@ -107,7 +108,8 @@ void paging_unmap(uint64_t virt, uint64_t bytes)
 		flush_here(&flush);
 }
 
-/* ---- the final tables ---------------------------------------------------------------------------------------------- */
+/* ---- the final tables ----------------------------------------------------------------------------------------------
+ */
 
 static bool cpu_has_gib_pages(void)
 {
@@ -198,7 +200,8 @@ void paging_init(const struct boot_info *info, uint64_t (*alloc)(uint64_t bytes,
 	load_root();
 }
 
-/* ---- starting other CPUs --------------------------------------------------------------------------------------------- */
+/* ---- starting other CPUs
+ * --------------------------------------------------------------------------------------------- */
 
 uint64_t paging_root(void)
 {
@@ -216,7 +219,8 @@ void paging_trampoline_unmap(uint64_t phys)
 	paging_unmap(phys, PAGE_SIZE);
 }
 
-/* ---- checking -------------------------------------------------------------------------------------------------------- */
+/* ---- checking
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void check_leaf(const struct page_table_leaf *leaf, void *context)
 {

@@ -27,10 +27,10 @@ static inline const void *input_map(uint64_t phys, size_t bytes, void *context)
 	return input->data + (phys - INPUT_PHYS);
 }
 
-#define MUST(condition)                      \
-	do {                                 \
-		if (!(condition))            \
-			abort();             \
+#define MUST(condition)           \
+	do {                      \
+		if (!(condition)) \
+			abort();  \
 	} while (0)
 
 /* Makes it sound and looks whether it is. */

@@ -20,10 +20,10 @@ static int parse(const void *map, size_t bytes, size_t descriptor_bytes)
 KTEST(boot_efi_map, every_type_has_its_use)
 {
 	static const enum boot_memory want[] = {
-	    BOOT_MEMORY_RESERVED,      BOOT_MEMORY_BOOT_SERVICES, BOOT_MEMORY_BOOT_SERVICES,
-	    BOOT_MEMORY_BOOT_SERVICES, BOOT_MEMORY_BOOT_SERVICES, BOOT_MEMORY_RESERVED,
-	    BOOT_MEMORY_RESERVED,      BOOT_MEMORY_USABLE,        BOOT_MEMORY_BAD,
-	    BOOT_MEMORY_ACPI,          BOOT_MEMORY_NVS,           BOOT_MEMORY_RESERVED,
+		BOOT_MEMORY_RESERVED,	   BOOT_MEMORY_BOOT_SERVICES, BOOT_MEMORY_BOOT_SERVICES,
+		BOOT_MEMORY_BOOT_SERVICES, BOOT_MEMORY_BOOT_SERVICES, BOOT_MEMORY_RESERVED,
+		BOOT_MEMORY_RESERVED,	   BOOT_MEMORY_USABLE,	      BOOT_MEMORY_BAD,
+		BOOT_MEMORY_ACPI,	   BOOT_MEMORY_NVS,	      BOOT_MEMORY_RESERVED,
 	};
 
 	for (uint32_t type = 0; type < ARRAY_SIZE(want); type++) {
@@ -37,9 +37,9 @@ KTEST(boot_efi_map, every_type_has_its_use)
 
 KTEST(boot_efi_map, neighbours_of_one_type_are_one_range)
 {
-	struct descriptor map[] = {
-	    {.type = 3, .physical = 0x200000, .nr_pages = 2}, {.type = 4, .physical = 0x202000, .nr_pages = 1},
-	    {.type = 7, .physical = 0x203000, .nr_pages = 1}};
+	struct descriptor map[] = {{.type = 3, .physical = 0x200000, .nr_pages = 2},
+				   {.type = 4, .physical = 0x202000, .nr_pages = 1},
+				   {.type = 7, .physical = 0x203000, .nr_pages = 1}};
 
 	EXPECT_OK(t, parse(map, sizeof(map), sizeof(map[0])));
 	EXPECT_EQ(t, info.nr_ranges, 2u);

@@ -17,8 +17,7 @@ static inline const void *fake_map(uint64_t phys, size_t bytes, void *context)
 {
 	const struct fake_memory *memory = context;
 
-	if (phys < memory->phys || phys - memory->phys > memory->bytes ||
-	    bytes > memory->bytes - (phys - memory->phys))
+	if (phys < memory->phys || phys - memory->phys > memory->bytes || bytes > memory->bytes - (phys - memory->phys))
 		return NULL;
 	return memory->data + (phys - memory->phys);
 }

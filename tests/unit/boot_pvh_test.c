@@ -15,8 +15,11 @@ struct range {
 	uint32_t type, reserved;
 };
 
-static const struct range pc_map[] = {
-    {0, 0x9fc00, 1}, {0x9fc00, 0x400, 2}, {0x100000, 0x7ee0000, 1}, {0x7fe0000, 0x20000, 3}, {0xfffc0000, 0x40000, 2}};
+static const struct range pc_map[] = {{0, 0x9fc00, 1},
+				      {0x9fc00, 0x400, 2},
+				      {0x100000, 0x7ee0000, 1},
+				      {0x7fe0000, 0x20000, 3},
+				      {0xfffc0000, 0x40000, 2}};
 
 static struct boot_info info;
 static struct fake_memory memory;

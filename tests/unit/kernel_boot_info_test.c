@@ -95,7 +95,8 @@ KTEST(boot_info, absurd_ranges_are_dropped_or_cut)
 	boot_info_add_range(&info, MIB(8), 0, BOOT_MEMORY_USABLE);
 	EXPECT_STR(t, info.complaints, "");
 	boot_info_add_range(&info, MIB(16), UINT64_MAX, BOOT_MEMORY_USABLE);
-	EXPECT(t, complained("usable range at 0x1000000 of 0xffffffffffffffff bytes leaves the address space: dropped"));
+	EXPECT(t,
+	       complained("usable range at 0x1000000 of 0xffffffffffffffff bytes leaves the address space: dropped"));
 	boot_info_add_range(&info, BOOT_PHYSICAL_END, 4096, BOOT_MEMORY_RESERVED);
 	EXPECT_EQ(t, info.nr_ranges, 1u);
 	boot_info_add_range(&info, MIB(32), UINT64_MAX, BOOT_MEMORY_RESERVED);

@@ -8,7 +8,7 @@
 
 #include <arch/page.h>
 
-#define POOL_PAGES 24
+#define POOL_PAGES	24
 #define DIRECT_MAP_TEST 0xffff800000000000ul
 
 /* The first page stays unused: a table at physical address 0 would be none. */
@@ -22,8 +22,7 @@ static uint64_t take_page(void *context UNUSED)
 
 static struct page_table fixture(bool has_gib_pages)
 {
-	struct page_table table = {
-	    .memory = pool, .has_gib_pages = has_gib_pages, .alloc = take_page};
+	struct page_table table = {.memory = pool, .has_gib_pages = has_gib_pages, .alloc = take_page};
 
 	pool_used = 0;
 	pool_limit = POOL_PAGES;
@@ -84,8 +83,8 @@ KTEST(page_table, large_pages_are_taken_where_both_addresses_allow)
 
 	REQUIRE_OK(t, page_table_init(&table));
 	/* From 1 MiB to 3 GiB and 4 KiB: 256 small, 511 of 2 MiB, 2 of 1 GiB, 1 small. */
-	REQUIRE_OK(t, page_table_map(&table, DIRECT_MAP_TEST + MIB(1), MIB(1), GIB(3) - MIB(1) + PAGE_SIZE,
-				     PAGING_WRITE));
+	REQUIRE_OK(t,
+		   page_table_map(&table, DIRECT_MAP_TEST + MIB(1), MIB(1), GIB(3) - MIB(1) + PAGE_SIZE, PAGING_WRITE));
 	tally = tally_of(&table);
 	EXPECT_EQ(t, tally.pages[0], 257u);
 	EXPECT_EQ(t, tally.pages[1], 511u);
@@ -153,7 +152,8 @@ KTEST(page_table, without_memory_nothing_is_mapped)
 	REQUIRE_OK(t, page_table_init(&table));
 	for (pool_limit = 1; pool_limit < 5; pool_limit++) {
 		/* Crosses into a second lowest table: four are needed, then five. */
-		EXPECT_EQ(t, page_table_map(&table, DIRECT_MAP_TEST + MIB(2) - PAGE_SIZE, 0, 2 * PAGE_SIZE, PAGING_WRITE),
+		EXPECT_EQ(t,
+			  page_table_map(&table, DIRECT_MAP_TEST + MIB(2) - PAGE_SIZE, 0, 2 * PAGE_SIZE, PAGING_WRITE),
 			  -ENOMEM);
 		EXPECT_EQ(t, tally_of(&table).bytes, 0u);
 	}
@@ -166,8 +166,8 @@ KTEST(page_table, without_memory_nothing_is_mapped)
 /* Random maps and unmaps of 4 KiB to 4 MiB pieces within 16 MiB, against an array. */
 KTEST(page_table, random_changes_agree_with_an_array)
 {
-	enum { PIECES = 64 };                     /* of 256 KiB */
-	static uint64_t want[PIECES];             /* physical address + 1, 0: not mapped */
+	enum { PIECES = 64 };	      /* of 256 KiB */
+	static uint64_t want[PIECES]; /* physical address + 1, 0: not mapped */
 	struct page_table table = fixture(false);
 	struct rand random;
 

@@ -14,9 +14,9 @@
 
 #include <arch/page.h>
 
-#define NR_WINDOWS       4
-#define WINDOW_BYTES     GIB(1)
-#define ENTRIES          512u
+#define NR_WINDOWS	 4
+#define WINDOW_BYTES	 GIB(1)
+#define ENTRIES		 512u
 #define DIRECT_MAP_BYTES (ENTRIES * WINDOW_BYTES) /* what boot_pdpt can hold */
 
 #define ENTRY_TABLE 0x03ull /* present, writable */
@@ -64,7 +64,7 @@ typedef int (*boot_parser)(struct boot_info *info, uint64_t phys, boot_map map, 
 void boot_start_64(int kind, uint64_t pointer)
 {
 	static const boot_parser parsers[] = {
-	    [BOOT_KIND_PVH] = pvh_parse, [BOOT_KIND_MULTIBOOT2] = multiboot2_parse, [BOOT_KIND_EFI] = efi_parse};
+		[BOOT_KIND_PVH] = pvh_parse, [BOOT_KIND_MULTIBOOT2] = multiboot2_parse, [BOOT_KIND_EFI] = efi_parse};
 	struct boot_info *info = &boot_info;
 	int result = parsers[kind](info, pointer, boot_map_physical, NULL);
 

@@ -3,9 +3,9 @@
  */
 #pragma once
 
-#define BOOT_KIND_PVH        1
+#define BOOT_KIND_PVH	     1
 #define BOOT_KIND_MULTIBOOT2 2
-#define BOOT_KIND_EFI        3
+#define BOOT_KIND_EFI	     3
 
 #ifndef __ASSEMBLY__
 #include "lib/compiler.h"

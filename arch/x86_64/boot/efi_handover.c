@@ -17,7 +17,8 @@ static void read_cmdline(struct boot_info *info, const struct efi_handover *from
 	if (text)
 		boot_info_add_cmdline(info, text, strnlen(text, bytes));
 	else
-		boot_info_complain(info, "EFI: command line at 0x%llx cannot be read", (unsigned long long)from->cmdline);
+		boot_info_complain(info, "EFI: command line at 0x%llx cannot be read",
+				   (unsigned long long)from->cmdline);
 }
 
 static void read_framebuffer(struct boot_info *info, const struct efi_handover *from)
@@ -25,14 +26,14 @@ static void read_framebuffer(struct boot_info *info, const struct efi_handover *
 	if (!from->framebuffer)
 		return;
 	info->framebuffer = (struct boot_framebuffer){
-	    .address = from->framebuffer,
-	    .width = from->width,
-	    .height = from->height,
-	    .pitch_bytes = from->pitch_bytes,
-	    .bits_per_pixel = from->bits_per_pixel,
-	    .red_shift = (uint8_t)from->red_shift,
-	    .green_shift = (uint8_t)from->green_shift,
-	    .blue_shift = (uint8_t)from->blue_shift,
+		.address = from->framebuffer,
+		.width = from->width,
+		.height = from->height,
+		.pitch_bytes = from->pitch_bytes,
+		.bits_per_pixel = from->bits_per_pixel,
+		.red_shift = (uint8_t)from->red_shift,
+		.green_shift = (uint8_t)from->green_shift,
+		.blue_shift = (uint8_t)from->blue_shift,
 	};
 }
 

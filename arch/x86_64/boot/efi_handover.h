@@ -15,12 +15,12 @@
 
 struct efi_handover {
 	uint64_t magic;
-	uint64_t bytes;        /* of this structure */
+	uint64_t bytes;	       /* of this structure */
 	uint64_t entry_cycles; /* cycle counter at the application's first instruction */
-	uint64_t rsdp;         /* 0: none */
+	uint64_t rsdp;	       /* 0: none */
 	uint64_t memory_map, memory_map_bytes, descriptor_bytes;
 	uint64_t cmdline, cmdline_bytes; /* without a NUL */
-	uint64_t framebuffer;            /* 0: none */
+	uint64_t framebuffer;		 /* 0: none */
 	uint32_t width, height, pitch_bytes, bits_per_pixel;
 	uint32_t red_shift, green_shift, blue_shift, reserved;
 };

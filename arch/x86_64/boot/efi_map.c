@@ -19,17 +19,17 @@ struct efi_descriptor {
 static enum boot_memory descriptor_type(uint32_t type)
 {
 	static const enum boot_memory types[] = {
-	    BOOT_MEMORY_RESERVED,      /* reserved */
-	    BOOT_MEMORY_BOOT_SERVICES, /* loader code: our application */
-	    BOOT_MEMORY_BOOT_SERVICES, /* loader data: the kernel's image is in it, known by other means */
-	    BOOT_MEMORY_BOOT_SERVICES, /* boot services code */
-	    BOOT_MEMORY_BOOT_SERVICES, /* boot services data */
-	    BOOT_MEMORY_RESERVED,      /* runtime services code */
-	    BOOT_MEMORY_RESERVED,      /* runtime services data */
-	    BOOT_MEMORY_USABLE,        /* conventional */
-	    BOOT_MEMORY_BAD,           /* unusable */
-	    BOOT_MEMORY_ACPI,          /* ACPI, reclaimable */
-	    BOOT_MEMORY_NVS,           /* ACPI, to be kept */
+		BOOT_MEMORY_RESERVED,	   /* reserved */
+		BOOT_MEMORY_BOOT_SERVICES, /* loader code: our application */
+		BOOT_MEMORY_BOOT_SERVICES, /* loader data: the kernel's image is in it, known by other means */
+		BOOT_MEMORY_BOOT_SERVICES, /* boot services code */
+		BOOT_MEMORY_BOOT_SERVICES, /* boot services data */
+		BOOT_MEMORY_RESERVED,	   /* runtime services code */
+		BOOT_MEMORY_RESERVED,	   /* runtime services data */
+		BOOT_MEMORY_USABLE,	   /* conventional */
+		BOOT_MEMORY_BAD,	   /* unusable */
+		BOOT_MEMORY_ACPI,	   /* ACPI, reclaimable */
+		BOOT_MEMORY_NVS,	   /* ACPI, to be kept */
 	};
 
 	return type < ARRAY_SIZE(types) ? types[type] : BOOT_MEMORY_RESERVED;

@@ -62,8 +62,8 @@ struct tag_view {
 static bool tag_read(struct boot_info *info, const struct tag_view *view, void *to, size_t bytes)
 {
 	if (view->tag.bytes < bytes) {
-		boot_info_complain(info, "multiboot2: tag %u of %u bytes, at least %zu expected: ignored", view->tag.type,
-				   view->tag.bytes, bytes);
+		boot_info_complain(info, "multiboot2: tag %u of %u bytes, at least %zu expected: ignored",
+				   view->tag.type, view->tag.bytes, bytes);
 		return false;
 	}
 	memcpy(to, view->start, bytes);
@@ -126,14 +126,14 @@ static void read_framebuffer(struct boot_info *info, const struct tag_view *view
 	if (tag.type != FRAMEBUFFER_RGB)
 		return;
 	info->framebuffer = (struct boot_framebuffer){
-	    .address = tag.address,
-	    .width = tag.width,
-	    .height = tag.height,
-	    .pitch_bytes = tag.pitch_bytes,
-	    .bits_per_pixel = tag.bits_per_pixel,
-	    .red_shift = tag.red_shift,
-	    .green_shift = tag.green_shift,
-	    .blue_shift = tag.blue_shift,
+		.address = tag.address,
+		.width = tag.width,
+		.height = tag.height,
+		.pitch_bytes = tag.pitch_bytes,
+		.bits_per_pixel = tag.bits_per_pixel,
+		.red_shift = tag.red_shift,
+		.green_shift = tag.green_shift,
+		.blue_shift = tag.blue_shift,
 	};
 }
 
@@ -181,7 +181,8 @@ static void read_tags(struct boot_info *info, const uint8_t *information, uint32
 		if (view.tag.type == TAG_END)
 			return;
 		if (view.tag.bytes < sizeof(view.tag) || view.tag.bytes > bytes - at) {
-			boot_info_complain(info, "multiboot2: tag %u of %u bytes at offset %u of %u: the rest is ignored",
+			boot_info_complain(info,
+					   "multiboot2: tag %u of %u bytes at offset %u of %u: the rest is ignored",
 					   view.tag.type, view.tag.bytes, at, bytes);
 			return;
 		}

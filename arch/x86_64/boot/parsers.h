@@ -16,7 +16,8 @@ typedef const void *(*boot_map)(uint64_t phys, size_t bytes, void *context);
  * memory.
  */
 int pvh_parse(struct boot_info *info, uint64_t phys, boot_map map, void *context) MUST_CHECK;
-int multiboot2_parse(struct boot_info *info, uint64_t phys, boot_map map, void *context) MUST_CHECK;/* What our EFI application leaves, see efi_handover.h. */
+int multiboot2_parse(struct boot_info *info, uint64_t phys, boot_map map,
+		     void *context) MUST_CHECK; /* What our EFI application leaves, see efi_handover.h. */
 int efi_parse(struct boot_info *info, uint64_t phys, boot_map map, void *context) MUST_CHECK;
 
 /* An EFI memory map (UEFI 2.9, 7.2) of @bytes at @memory_map: adds its ranges. 0, or -EINVAL with a complaint. */

@@ -7,9 +7,9 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define PVH_MAGIC       0x336ec578u
+#define PVH_MAGIC	0x336ec578u
 #define PVH_MOST_RANGES 4096u
-#define CHUNK_BYTES     4096u
+#define CHUNK_BYTES	4096u
 
 struct pvh_start_info {
 	uint32_t magic, version, flags, nr_modules;
@@ -28,8 +28,8 @@ struct pvh_range {
 static enum boot_memory range_type(uint32_t type)
 {
 	static const enum boot_memory types[] = {
-	    BOOT_MEMORY_RESERVED, BOOT_MEMORY_USABLE, BOOT_MEMORY_RESERVED,
-	    BOOT_MEMORY_ACPI,     BOOT_MEMORY_NVS,    BOOT_MEMORY_BAD,
+		BOOT_MEMORY_RESERVED, BOOT_MEMORY_USABLE, BOOT_MEMORY_RESERVED,
+		BOOT_MEMORY_ACPI,     BOOT_MEMORY_NVS,	  BOOT_MEMORY_BAD,
 	};
 
 	return type < ARRAY_SIZE(types) ? types[type] : BOOT_MEMORY_RESERVED;
@@ -43,7 +43,8 @@ static void read_memory_map(struct boot_info *info, const struct pvh_start_info 
 	if (count < start->nr_ranges)
 		boot_info_complain(info, "PVH: memory map of %u ranges: only %u are read", start->nr_ranges, count);
 	for (uint32_t i = 0; i < count; i++) {
-		const void *entry = map(start->memory_map + i * sizeof(struct pvh_range), sizeof(struct pvh_range), context);
+		const void *entry =
+			map(start->memory_map + i * sizeof(struct pvh_range), sizeof(struct pvh_range), context);
 		struct pvh_range range;
 
 		if (!entry) {
@@ -64,7 +65,8 @@ static void read_cmdline(struct boot_info *info, uint64_t phys, boot_map map, vo
 		size_t length;
 
 		if (!text) {
-			boot_info_complain(info, "PVH: command line at 0x%llx cannot be read", (unsigned long long)phys);
+			boot_info_complain(info, "PVH: command line at 0x%llx cannot be read",
+					   (unsigned long long)phys);
 			return;
 		}
 		length = strnlen(text, chunk);

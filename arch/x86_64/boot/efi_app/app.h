@@ -8,8 +8,8 @@
 
 #include "arch/x86_64/boot/efi_handover.h"
 
-#define HIGHEST_ADDRESS    0xffffffffull /* all that the kernel reads first is below 4 GiB */
-#define CMDLINE_MOST_BYTES 8192u         /* the kernel cuts, and says so */
+#define HIGHEST_ADDRESS	   0xffffffffull /* all that the kernel reads first is below 4 GiB */
+#define CMDLINE_MOST_BYTES 8192u	 /* the kernel cuts, and says so */
 
 /* The kernel's ELF file, in this application (kernel_file.S). */
 extern const UINT8 kernel_file[], kernel_file_end[];

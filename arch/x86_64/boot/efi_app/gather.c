@@ -83,11 +83,12 @@ static const CHAR16 *skip_own_name(const CHAR16 *text, const CHAR16 *end)
 /* Load options are text by custom only: anything else than printable characters means that they are not. */
 static UINTN cmdline_from_options(const EFI_LOADED_IMAGE *image, char *cmdline)
 {
-	const CHAR16 *at = image->LoadOptions, *end = at + image->LoadOptionsSize / sizeof(*at);
+	const CHAR16 *at = image->LoadOptions, *end;
 	UINTN length = 0;
 
 	if (!at)
 		return 0;
+	end = at + image->LoadOptionsSize / sizeof(*at);
 	for (at = skip_own_name(at, end); at < end && *at && length < CMDLINE_MOST_BYTES; at++) {
 		if (*at < ' ' || *at > '~')
 			return 0;

@@ -34,7 +34,7 @@ struct elf_note {
 
 static UINTN file_bytes(void)
 {
-	return (UINTN)(kernel_file_end - kernel_file);
+	return (UINTN)kernel_file_end - (UINTN)kernel_file;
 }
 
 static const struct elf_program_header *headers(UINTN *count)
@@ -42,8 +42,7 @@ static const struct elf_program_header *headers(UINTN *count)
 	const struct elf_header *elf = (const void *)kernel_file;
 
 	if (file_bytes() < sizeof(*elf) || CompareMem(elf->ident, "\177ELF\2\1", 6) != 0 || elf->machine != 62 ||
-	    elf->program_header_bytes != sizeof(struct elf_program_header) ||
-	    elf->program_headers > file_bytes() ||
+	    elf->program_header_bytes != sizeof(struct elf_program_header) || elf->program_headers > file_bytes() ||
 	    elf->nr_program_headers * sizeof(struct elf_program_header) > file_bytes() - elf->program_headers)
 		return NULL;
 	*count = elf->nr_program_headers;

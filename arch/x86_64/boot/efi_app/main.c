@@ -7,7 +7,7 @@
 #include "arch/x86_64/boot/efi_app/app.h"
 
 #define MEMORY_MAP_BYTES 65536u /* 1365 descriptors */
-#define EXIT_ATTEMPTS    8u
+#define EXIT_ATTEMPTS	 8u
 
 void *loader_pages(UINTN bytes, EFI_MEMORY_TYPE type)
 {
