@@ -9,6 +9,18 @@
 
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 
+/* Under the address sanitizer the whole range is checked at once, not each access: its run-time's own
+ * functions. */
+#ifdef BALLONET_KASAN
+void __asan_loadN_noabort(uint64_t address, uint64_t bytes);
+void __asan_storeN_noabort(uint64_t address, uint64_t bytes);
+#define CHECK_READ(from, bytes) __asan_loadN_noabort((uint64_t)(from), (bytes))
+#define CHECK_WRITE(to, bytes)	__asan_storeN_noabort((uint64_t)(to), (bytes))
+#else
+#define CHECK_READ(from, bytes) ((void)0)
+#define CHECK_WRITE(to, bytes)	((void)0)
+#endif
+
 /* Below this the set-up of "rep stosq" costs more than it saves. */
 #define SMALL_BYTES 64
 
@@ -32,6 +44,8 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 	char *out = to;
 	const char *in = from;
 
+	CHECK_READ(from, bytes);
+	CHECK_WRITE(to, bytes);
 	for (; bytes >= 32; bytes -= 32, out += 32, in += 32) {
 		uint64_t a = word_load(in), b = word_load(in + 8);
 		uint64_t c = word_load(in + 16), d = word_load(in + 24);
@@ -66,6 +80,8 @@ static void copy_forwards(char *out, const char *in, size_t bytes)
 
 void *memmove(void *to, const void *from, size_t bytes)
 {
+	CHECK_READ(from, bytes);
+	CHECK_WRITE(to, bytes);
 	/* Unsigned: also true if @to is below @from. A word is read before it is overwritten either way. */
 	if ((uintptr_t)to - (uintptr_t)from >= bytes)
 		copy_forwards(to, from, bytes);
@@ -79,6 +95,7 @@ void *memset(void *to, int byte, size_t bytes)
 	uint64_t pattern = (uint8_t)byte * 0x0101010101010101ull;
 	char *out = to;
 
+	CHECK_WRITE(to, bytes);
 	if (bytes >= SMALL_BYTES) {
 		size_t words = bytes / 8;
 
@@ -96,6 +113,8 @@ int memcmp(const void *a, const void *b, size_t bytes)
 {
 	const char *left = a, *right = b;
 
+	CHECK_READ(a, bytes);
+	CHECK_READ(b, bytes);
 	for (; bytes >= 8 && word_load(left) == word_load(right); bytes -= 8, left += 8, right += 8)
 		;
 	for (; bytes; bytes--, left++, right++)

@@ -1,0 +1,14 @@
+/*
+ * Where undefined behaviour is not looked for, none is found.
+ */
+#include "kernel/sanitizer.h"
+
+uint64_t ubsan_reports(void)
+{
+	return 0;
+}
+
+bool ubsan_set_warn(bool warn UNUSED)
+{
+	return false;
+}
