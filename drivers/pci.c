@@ -71,12 +71,23 @@ uint8_t pci_find_capability(const struct pci_device *dev, uint8_t id, uint8_t fr
 	return 0;
 }
 
+const struct pci_bar *pci_bar(struct pci_device *dev, unsigned int bar)
+{
+	static const struct pci_bar none;
+	struct pci_function *function = pci_function_of(dev);
+
+	if (bar >= PCI_NR_BARS)
+		return &none;
+	if (!function->is_sized)
+		pci_read_bars(function);
+	return &function->bars[bar];
+}
+
 void *pci_map_bar(struct pci_device *dev, unsigned int bar, uint64_t offset, uint64_t bytes)
 {
-	const struct pci_bar *at = bar < PCI_NR_BARS ? &dev->bars[bar] : NULL;
+	const struct pci_bar *at = pci_bar(dev, bar);
 
-	if (!at || at->is_io || at->address == 0 || bytes == 0 || offset > at->bytes ||
-	    bytes > at->bytes - offset) {
+	if (at->is_io || at->address == 0 || bytes == 0 || offset > at->bytes || bytes > at->bytes - offset) {
 		pr_err("pci: %02x:%02x.%u: 0x%lx bytes at 0x%lx are not within memory BAR %u: not mapped",
 		       dev->bus, dev->slot, dev->function, bytes, offset, bar);
 		return NULL;

@@ -22,9 +22,8 @@ struct pci_device {
 	uint8_t bus, slot, function;
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint8_t revision, class_code, subclass, interface;
-	uint8_t pin; /* 0: none, 1..4: INTA..INTD */
-	int32_t gsi; /* the line behind the pin; -1: not known, use polling */
-	struct pci_bar bars[PCI_NR_BARS];
+	uint8_t pin;	    /* 0: none, 1..4: INTA..INTD */
+	int32_t gsi;	    /* the line behind the pin; -1: not known, use polling */
 	const char *driver; /* its name, for /proc/bus/pci/devices; NULL: none */
 	void *driver_data;
 };
@@ -40,6 +39,11 @@ struct list_node *pci_devices(void);
 uint32_t pci_read(const struct pci_device *dev, uint16_t offset, unsigned int bytes);
 void pci_write(const struct pci_device *dev, uint16_t offset, unsigned int bytes, uint32_t value);
 
+/*
+ * BAR @bar, always valid, @bytes is 0 if there is none. Measuring a device's BARs means switching it off and
+ * on, which costs an emulator more than finding it; so it is done when they are first asked for.
+ */
+const struct pci_bar *pci_bar(struct pci_device *dev, unsigned int bar);
 /* Memory and I/O decoding, bus mastering. */
 void pci_enable(struct pci_device *dev);
 /* Offset of the next capability with this id behind @from (0: the first), or 0. Loops in the list are cut. */

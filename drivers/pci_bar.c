@@ -40,7 +40,7 @@ static void find_memory_windows(struct pci_root *root)
 	root->memory64 = (struct pci_window){ALIGN_UP(high, GIB(1)), HIGH_END};
 }
 
-void pci_windows_init(struct pci_root *root)
+static void find_windows(struct pci_root *root)
 {
 	find_memory_windows(root);
 	if (root->board->memory32.end) {
@@ -74,10 +74,11 @@ static uint32_t probe_bar(const struct pci_device *dev, unsigned int bar, uint32
 }
 
 /* Reads BAR @bar from its values as found; how many registers it takes. */
-static unsigned int size_bar(struct pci_device *dev, unsigned int bar, unsigned int last,
+static unsigned int size_bar(struct pci_function *function, unsigned int bar, unsigned int last,
 			     const uint32_t *values)
 {
-	struct pci_bar *at = &dev->bars[bar];
+	const struct pci_device *dev = &function->device;
+	struct pci_bar *at = &function->bars[bar];
 	uint64_t mask = probe_bar(dev, bar, values[bar]);
 
 	at->is_io = mask & 1;
@@ -100,9 +101,10 @@ static unsigned int size_bar(struct pci_device *dev, unsigned int bar, unsigned 
 	return at->is_64 ? 2 : 1;
 }
 
-static void check_bar(struct pci_device *dev, unsigned int bar)
+static void check_bar(struct pci_function *function, unsigned int bar)
 {
-	struct pci_bar *at = &dev->bars[bar];
+	const struct pci_device *dev = &function->device;
+	struct pci_bar *at = &function->bars[bar];
 
 	if (at->bytes & (at->bytes - 1)) {
 		pr_err("pci: %02x:%02x.%u: BAR %u of 0x%lx bytes is no power of two: not used", dev->bus,
@@ -113,29 +115,58 @@ static void check_bar(struct pci_device *dev, unsigned int bar)
 		*at = (struct pci_bar){.address = 0};
 }
 
-void pci_size_bars(struct pci_function *function)
+void pci_read_bars(struct pci_function *function)
 {
 	struct pci_device *dev = &function->device;
 	uint32_t values[PCI_NR_BARS], any = 0, command;
 	unsigned int count = nr_bars(function);
 
-	/* A host bridge's registers are not meant for us. */
-	if (dev->class_code == PCI_CLASS_BRIDGE && dev->subclass == 0)
+	if (function->is_sized)
 		return;
+	function->is_sized = true;
 	for (unsigned int bar = 0; bar < count; bar++)
 		any |= values[bar] = pci_read(dev, bar_offset(bar), 4);
 	command = pci_read(dev, PCI_COMMAND, 2);
-	/* Switching decoding is dear in an emulator, and of no use if nothing can be decoded. */
+	/* Nothing can be decoded if there is no address. */
 	if (!any)
 		command &= ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
 		pci_write(dev, PCI_COMMAND, 2, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
 	for (unsigned int bar = 0, took; bar < count; bar += took) {
-		took = size_bar(dev, bar, count - 1, values);
-		check_bar(dev, bar);
+		took = size_bar(function, bar, count - 1, values);
+		check_bar(function, bar);
 	}
 	if (command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
 		pci_write(dev, PCI_COMMAND, 2, command);
+}
+
+bool pci_lacks_addresses(struct pci_function *function)
+{
+	struct pci_device *dev = &function->device;
+	bool lacks = false, has = false;
+
+	/* Their registers are not meant for us. */
+	function->is_sized = dev->class_code == PCI_CLASS_BRIDGE && dev->subclass <= PCI_SUBCLASS_ISA;
+	if (function->is_sized)
+		return false;
+	for (unsigned int bar = 0, took; bar < nr_bars(function); bar += took) {
+		uint32_t low = pci_read(dev, bar_offset(bar), 4);
+		uint64_t address = low & 1 ? low & ~3u : low & ~15u;
+
+		took = (low & 7) == 4 && bar + 1 < nr_bars(function) ? 2 : 1;
+		if (took == 2)
+			address |= (uint64_t)pci_read(dev, bar_offset(bar + 1), 4) << 32;
+		has |= address != 0;
+		lacks |= low != 0 && address == 0;
+	}
+	/* A 32-bit one at 0 reads as 0, as does none at all: firmware that skips one of them skips all. */
+	for (unsigned int bar = 0; bar < nr_bars(function) && !has && !lacks; bar++)
+		lacks = probe_bar(dev, bar, 0) != 0;
+	if (lacks)
+		pci_read_bars(function);
+	else
+		function->is_sized = !has; /* then there are none */
+	return lacks;
 }
 
 /* ---- gaps ---- */
@@ -161,7 +192,7 @@ static bool meets_devices(const struct pci_root *root, uint8_t bus, bool is_io, 
 		if (at->device.bus != bus && !(is_root && bitmap_test(root->root_buses, at->device.bus)))
 			continue;
 		for (unsigned int i = 0; i < PCI_NR_BARS; i++) {
-			const struct pci_bar *bar = &at->device.bars[i];
+			const struct pci_bar *bar = &at->bars[i];
 
 			if (bar->address && bar->is_io == is_io)
 				met |= meets(range.start, range.end, bar->address, bar->address + bar->bytes,
@@ -212,7 +243,7 @@ static uint64_t find_gap(const struct pci_root *root, uint8_t bus, bool is_io, s
 
 static bool is_unassigned(const struct pci_function *function, unsigned int bar)
 {
-	const struct pci_bar *at = &function->device.bars[bar];
+	const struct pci_bar *at = &function->bars[bar];
 
 	return at->bytes && !at->address && !(function->unassignable & 1u << bar);
 }
@@ -236,7 +267,7 @@ static uint64_t place(const struct pci_root *root, uint8_t bus, const struct pci
 static void assign_bar(struct pci_function *function, unsigned int bar)
 {
 	struct pci_device *dev = &function->device;
-	struct pci_bar *at = &dev->bars[bar];
+	struct pci_bar *at = &function->bars[bar];
 	uint64_t address = place(function->root, dev->bus, at);
 
 	if (!address) {
@@ -262,9 +293,9 @@ static struct pci_function *largest_unassigned(const struct pci_root *root, uint
 
 	pci_for_each_function(at, root) {
 		for (unsigned int i = 0; at->device.bus == bus && i < PCI_NR_BARS; i++) {
-			if (!is_unassigned(at, i) || at->device.bars[i].bytes <= bytes)
+			if (!is_unassigned(at, i) || at->bars[i].bytes <= bytes)
 				continue;
-			bytes = at->device.bars[i].bytes;
+			bytes = at->bars[i].bytes;
 			largest = at;
 			*bar = i;
 		}
@@ -282,10 +313,10 @@ static uint64_t wanted_behind(const struct pci_root *root, uint8_t bus, uint64_t
 		if (at->device.bus != bus)
 			continue;
 		for (unsigned int i = 0; i < PCI_NR_BARS; i++) {
-			if (!is_unassigned(at, i) || at->device.bars[i].is_io)
+			if (!is_unassigned(at, i) || at->bars[i].is_io)
 				continue;
-			sum += at->device.bars[i].bytes;
-			*align = MAX(*align, at->device.bars[i].bytes);
+			sum += at->bars[i].bytes;
+			*align = MAX(*align, at->bars[i].bytes);
 		}
 		if (at->is_bridge && !at->is_closed && !at->behind.end)
 			sum += ALIGN_UP(wanted_behind(root, at->secondary, align), BRIDGE_WINDOW_ALIGN);
@@ -328,6 +359,11 @@ static void assign_bus(struct pci_root *root, uint8_t bus)
 
 void pci_assign_bars(struct pci_root *root)
 {
+	struct pci_function *at;
+
+	find_windows(root);
+	pci_for_each_function(at, root)
+		pci_read_bars(at);
 	/* A bridge comes before what is behind it: its secondary bus has the higher number. */
 	for (unsigned int bus = 0; bus <= root->highest_bus; bus++)
 		if (bitmap_test(root->seen_buses, bus))

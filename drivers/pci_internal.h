@@ -36,6 +36,7 @@
 #define PCI_CAPABILITY_MSIX	0x11
 
 #define PCI_CLASS_BRIDGE 0x06
+#define PCI_SUBCLASS_ISA 0x01 /* 0x00: host bridge */
 
 /* How configuration space is reached. Offsets are multiples of @bytes, which is 1, 2 or 4. */
 struct pci_config {
@@ -85,6 +86,8 @@ struct pci_function {
 	bool is_bridge, is_port; /* a port: the bus behind has slot 0 only */
 	bool is_closed;		 /* a bridge that is not followed */
 	uint8_t secondary, subordinate;
+	struct pci_bar bars[PCI_NR_BARS];
+	bool is_sized;		  /* they are sound */
 	uint8_t unassignable;	  /* BARs by bit: no place was found */
 	struct pci_window behind; /* memory that the bridge passes on; empty: none */
 	/* While MSI-X is on. */
@@ -115,8 +118,10 @@ void pci_root_release(struct pci_root *root);
 struct pci_function *pci_bridge_to(const struct pci_root *root, uint8_t bus);
 
 /* pci_bar.c */
-void pci_windows_init(struct pci_root *root);
-void pci_size_bars(struct pci_function *function);
+void pci_read_bars(struct pci_function *function);
+/* True if the firmware left a BAR of the device without an address; then it is sized. */
+bool pci_lacks_addresses(struct pci_function *function);
+/* Sizes all devices and gives every BAR an address that has none. */
 void pci_assign_bars(struct pci_root *root);
 
 /* pci_route.c */
@@ -124,4 +129,4 @@ void pci_board_find(struct pci_root *root);
 void pci_route(struct pci_function *function);
 
 /* pci_files.c */
-void pci_devices_show(const struct pci_root *root, struct sink *out);
+void pci_devices_show(struct pci_root *root, struct sink *out);

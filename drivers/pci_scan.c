@@ -247,6 +247,7 @@ static void drop_unnumbered(struct pci_root *root)
 int pci_root_scan(struct pci_root *root)
 {
 	struct pci_function *at;
+	bool lacks_addresses = false;
 	int error;
 
 	list_init(&root->devices);
@@ -257,12 +258,12 @@ int pci_root_scan(struct pci_root *root)
 	error = scan_root_buses(root);
 	drop_unnumbered(root);
 	pci_board_find(root);
-	pci_windows_init(root);
-	pci_for_each_function(at, root)
-		pci_size_bars(at);
-	pci_assign_bars(root);
-	pci_for_each_function(at, root)
+	pci_for_each_function(at, root) {
 		pci_route(at);
+		lacks_addresses |= pci_lacks_addresses(at);
+	}
+	if (lacks_addresses)
+		pci_assign_bars(root);
 	return error;
 }
 

@@ -1,12 +1,13 @@
 /*
  * COM1, a 16550A with its 16-byte FIFOs. [National Semiconductor PC16550D]
  *
- * Output is polled. When the transmitter says "empty", its whole FIFO is: 16 bytes can be written without asking again.
- * That is right on real hardware, and under QEMU, where each access of the port is dear, it saves half of them.
+ * Output is polled. When the transmitter says "empty", its whole FIFO is: 16 bytes can be written without
+ * asking again. That is right on real hardware, and under QEMU, where each access of the port is dear, it
+ * saves half of them.
  *
- * Input goes through an interrupt into a ring. A full ring switches the interrupt off instead of dropping bytes: then
- * the port's FIFO fills, QEMU stops reading its end, and a host that sends a script has to wait; the reader turns it on
- * again. Without an interrupt, the reader polls.
+ * Input goes through an interrupt into a ring. A full ring switches the interrupt off instead of dropping
+ * bytes: then the port's FIFO fills, QEMU stops reading its end, and a host that sends a script has to wait;
+ * the reader turns it on again. Without an interrupt, the reader polls.
  */
 #include "drivers/serial.h"
 
@@ -22,34 +23,34 @@
 #include <arch/cpu.h>
 #include <arch/io.h>
 
-#define COM1     0x3f8
+#define COM1	 0x3f8
 #define COM1_IRQ 4
 
 /* Registers. */
-#define UART_DATA             0
+#define UART_DATA	      0
 #define UART_INTERRUPT_ENABLE 1
 #define UART_FIFO_CONTROL     2 /* written */
 #define UART_IDENTIFICATION   2 /* read */
 #define UART_LINE_CONTROL     3
 #define UART_MODEM_CONTROL    4
 #define UART_LINE_STATUS      5
-#define UART_SCRATCH          7
+#define UART_SCRATCH	      7
 
-#define INTERRUPT_RECEIVE   0x01
-#define FIFO_ENABLE_CLEAR   0x07
-#define FIFO_WORKS          0xc0
-#define LINE_8N1            0x03
-#define LINE_DIVISOR        0x80
-#define MODEM_DTR_RTS_OUT2  0x0b /* OUT2 lets the interrupt out of the chip */
-#define STATUS_DATA_READY   0x01
-#define STATUS_SENT         0x20
-#define FIFO_BYTES          16
+#define INTERRUPT_RECEIVE  0x01
+#define FIFO_ENABLE_CLEAR  0x07
+#define FIFO_WORKS	   0xc0
+#define LINE_8N1	   0x03
+#define LINE_DIVISOR	   0x80
+#define MODEM_DTR_RTS_OUT2 0x0b /* OUT2 lets the interrupt out of the chip */
+#define STATUS_DATA_READY  0x01
+#define STATUS_SENT	   0x20
+#define FIFO_BYTES	   16
 
-#define RING_BYTES    4096u /* a power of two */
-#define POLL_NS       (2 * NS_PER_MS)
-#define CONTROL_C     3
+#define RING_BYTES 4096u /* a power of two */
+#define POLL_NS	   (2 * NS_PER_MS)
+#define CONTROL_C  3
 /* A transmitter that stays busy so long has no clock: 10 ms at 9600 baud is 10 bytes. */
-#define SEND_LIMIT    1000000u
+#define SEND_LIMIT 1000000u
 
 static struct {
 	bool present, interrupts, throttled;
@@ -145,7 +146,8 @@ static bool serial_interrupt(void *context UNUSED)
 	uint32_t before = serial.head;
 	bool control_c = false;
 
-	while (serial.head - serial.tail < RING_BYTES && read_register(UART_LINE_STATUS) & STATUS_DATA_READY) {
+	while (serial.head - serial.tail < RING_BYTES &&
+	       read_register(UART_LINE_STATUS) & STATUS_DATA_READY) {
 		uint8_t byte = read_register(UART_DATA);
 
 		control_c |= byte == CONTROL_C;

@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/platform.h"
+#include "kernel/kasan.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "mm/kmalloc.h"
@@ -18,6 +19,12 @@
 static uint64_t take_early(uint64_t bytes, uint64_t align)
 {
 	return memblock_alloc(&memblock, bytes, align, 0, EARLY_LIMIT);
+}
+
+/* Once the direct map is whole. */
+static uint64_t take_anywhere(uint64_t bytes, uint64_t align)
+{
+	return memblock_alloc(&memblock, bytes, align, 0, UINT64_MAX);
 }
 
 static uint64_t alloc_page(enum paging_purpose purpose)
@@ -74,6 +81,7 @@ void memory_init(const struct boot_info *info, const struct machine *machine)
 	for (size_t i = 0; i < machine->nr_memory; i++)
 		set_node(&machine->memory[i]);
 	paging_init(info, take_early);
+	kasan_init(info, take_anywhere);
 	boot_stamp("page tables");
 	mm_init(&memblock, machine, map_structs);
 	kmalloc_init();

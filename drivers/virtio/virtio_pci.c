@@ -305,7 +305,7 @@ static void read_layout(struct virtio_pci *self)
 	const char *why;
 
 	for (unsigned int bar = 0; bar < VIRTIO_PCI_NR_BARS; bar++)
-		bar_bytes[bar] = self->pci->bars[bar].is_io ? 0 : self->pci->bars[bar].bytes;
+		bar_bytes[bar] = pci_bar(self->pci, bar)->is_io ? 0 : pci_bar(self->pci, bar)->bytes;
 	for (uint8_t at = pci_find_capability(self->pci, VIRTIO_PCI_CAPABILITY_ID, 0); at;
 	     at = pci_find_capability(self->pci, VIRTIO_PCI_CAPABILITY_ID, at)) {
 		uint8_t capability[20];

@@ -39,7 +39,9 @@ KTEST(drivers_pci_bar, sizes_every_kind)
 	pci_script_bar(&script, at, 4, 16, 0, 0xfebf2340);
 	pci_script_poke(&script, at, PCI_COMMAND, 2, 0x107);
 	REQUIRE_OK(t, pci_root_scan(&script.root));
-	bars = pci_script_found(&script, at)->bars;
+	REQUIRE(t, pci_script_found(&script, at));
+	pci_bar(pci_script_found(&script, at), 0);
+	bars = pci_function_of(pci_script_found(&script, at))->bars;
 	EXPECT(t, bars[0].is_io);
 	EXPECT_EQ(t, bars[0].address, 0xc0a0u);
 	EXPECT_EQ(t, bars[0].bytes, 32u);
@@ -67,7 +69,7 @@ KTEST(drivers_pci_bar, host_bridges_are_left_alone)
 	pci_script_poke(&script, at, PCI_CLASS_REVISION, 4, 0x06000000);
 	pci_script_bar(&script, at, 0, KIB(4), 0, 0);
 	REQUIRE_OK(t, pci_root_scan(&script.root));
-	EXPECT_EQ(t, pci_script_found(&script, at)->bars[0].bytes, 0u);
+	EXPECT_EQ(t, pci_bar(pci_script_found(&script, at), 0)->bytes, 0u);
 	EXPECT_EQ(t, written(at, 0, false), 0u);
 }
 
@@ -81,9 +83,9 @@ KTEST(drivers_pci_bar, a_size_that_is_no_power_of_two_is_refused)
 	script.functions[at].writable[PCI_BAR_0 + 2] = 0xf0;
 	pci_script_bar(&script, at, 5, KIB(4), 4, 0); /* 64 bits, but there is no room for the upper half */
 	REQUIRE_OK(t, pci_root_scan(&script.root));
-	EXPECT_EQ(t, pci_script_found(&script, at)->bars[0].bytes, 0u);
-	EXPECT_EQ(t, pci_script_found(&script, at)->bars[5].bytes, KIB(4));
-	EXPECT(t, !pci_script_found(&script, at)->bars[5].is_64);
+	EXPECT_EQ(t, pci_bar(pci_script_found(&script, at), 0)->bytes, 0u);
+	EXPECT_EQ(t, pci_bar(pci_script_found(&script, at), 5)->bytes, KIB(4));
+	EXPECT(t, !pci_bar(pci_script_found(&script, at), 5)->is_64);
 }
 
 KTEST(drivers_pci_bar, unassigned_ones_get_holes)
@@ -107,8 +109,8 @@ KTEST(drivers_pci_bar, unassigned_ones_get_holes)
 	EXPECT_EQ(t, written(open, 4, false), GIB(1) + MIB(1));
 	EXPECT_EQ(t, written(open, 1, true), GIB(1) + MIB(3));
 	EXPECT_EQ(t, written(open, 0, false), GIB(1) + MIB(3) + KIB(16));
-	EXPECT_EQ(t, pci_script_found(&script, open)->bars[1].address, GIB(1) + MIB(3));
-	EXPECT_EQ(t, pci_script_found(&script, io)->bars[0].address, 0xc000u);
+	EXPECT_EQ(t, pci_bar(pci_script_found(&script, open), 1)->address, GIB(1) + MIB(3));
+	EXPECT_EQ(t, pci_bar(pci_script_found(&script, io), 0)->address, 0xc000u);
 	EXPECT_EQ(t, written(fixed, 0, false), GIB(1) + MIB(2));
 }
 
@@ -130,7 +132,7 @@ KTEST(drivers_pci_bar, what_does_not_fit_below_goes_above)
 	EXPECT_EQ(t, written(huge, 0, true), GIB(12));
 	EXPECT_EQ(t, written(huge, 2, true), GIB(1));
 	EXPECT_EQ(t, written(narrow, 0, false), 0u); /* no room: stays as it was */
-	EXPECT_EQ(t, pci_script_found(&script, narrow)->bars[0].address, 0u);
+	EXPECT_EQ(t, pci_bar(pci_script_found(&script, narrow), 0)->address, 0u);
 }
 
 KTEST(drivers_pci_bar, closed_bridges_are_opened)
@@ -185,7 +187,7 @@ static bool disjoint(void)
 
 	pci_for_each_function(a, &script.root) {
 		for (unsigned int i = 0; i < PCI_NR_BARS; i++) {
-			const struct pci_bar *x = &a->device.bars[i];
+			const struct pci_bar *x = &a->bars[i];
 
 			if (!x->address)
 				continue;
@@ -193,7 +195,7 @@ static bool disjoint(void)
 				return false;
 			pci_for_each_function(b, &script.root) {
 				for (unsigned int k = 0; k < PCI_NR_BARS; k++) {
-					const struct pci_bar *y = &b->device.bars[k];
+					const struct pci_bar *y = &b->bars[k];
 
 					if (x != y && y->address && x->address < y->address + y->bytes &&
 					    y->address < x->address + x->bytes)

@@ -126,7 +126,7 @@ KTEST(drivers_pci_route, microvm)
 		pci_script_bar(&script, device, 0, KIB(4), 4, 0);
 		REQUIRE_OK(t, pci_root_scan(&script.root));
 		EXPECT_EQ(t, line(device), nr_ioapics == 2 ? 16 : 12);
-		EXPECT_EQ(t, pci_script_found(&script, device)->bars[0].address, 0xc0000000u);
+		EXPECT_EQ(t, pci_bar(pci_script_found(&script, device), 0)->address, 0xc0000000u);
 	}
 }
 
