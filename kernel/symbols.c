@@ -32,11 +32,12 @@ char *symbol_format(char *buffer, size_t size, uint64_t address)
 {
 	uint32_t offset = (uint32_t)(address - KERNEL_BASE), index, end;
 
-	if (address < KERNEL_BASE || !find_symbol(offset, &index)) {
+	/* The last symbol is the end of the text. */
+	if (address < KERNEL_BASE || !find_symbol(offset, &index) || index + 1 == symbol_count) {
 		format(buffer, size, "0x%llx", (unsigned long long)address);
 		return buffer;
 	}
-	end = index + 1 < symbol_count ? symbol_offsets[index + 1] : symbol_offsets[index];
+	end = symbol_offsets[index + 1];
 	if (offset - symbol_offsets[index] > 0x10000)
 		format(buffer, size, "0x%llx", (unsigned long long)address);
 	else

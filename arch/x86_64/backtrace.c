@@ -33,16 +33,38 @@ static size_t walk(uint64_t rbp, uint64_t *addresses, size_t max)
 	return count;
 }
 
-/* From where the exception was; a jump to nowhere has its caller on top of the stack, not in the chain. */
+/* In the text, and behind a call: e8 and four bytes, or ff with 2 in the middle of its second byte. */
+static bool is_return_address(uint64_t address)
+{
+	static const uint8_t indirect_lengths[] = {2, 3, 6, 7};
+	uint64_t before;
+	const uint8_t *bytes = (const uint8_t *)&before;
+
+	if (!in_text(address) || !arch_read_safely(address - 8, &before))
+		return false;
+	for (size_t i = 0; i < sizeof(indirect_lengths); i++) {
+		const uint8_t *call = bytes + 8 - indirect_lengths[i];
+
+		if (call[0] == 0xff && (call[1] & 0x38) == 0x10)
+			return true;
+	}
+	return bytes[3] == 0xe8;
+}
+
+/*
+ * From where the exception was. Where it was may have no frame yet, or never get one (a jump to nowhere; the compiler makes
+ * none for small functions that call nobody): then its caller is on top of the stack, and not in the chain.
+ */
 static size_t walk_from_trap(const struct trap_frame *frame, uint64_t *addresses, size_t max)
 {
-	uint64_t caller;
+	uint64_t top, next_in_chain;
 	size_t count = 0;
 
 	if (count < max)
 		addresses[count++] = frame->rip;
-	if (count < max && !in_text(frame->rip) && arch_read_safely(frame->rsp, &caller) && in_text(caller))
-		addresses[count++] = caller;
+	if (count < max && arch_read_safely(frame->rsp, &top) && is_return_address(top) &&
+	    !(arch_read_safely(frame->rbp + 8, &next_in_chain) && next_in_chain == top))
+		addresses[count++] = top;
 	return count + walk(frame->rbp, addresses + count, max - count);
 }
 

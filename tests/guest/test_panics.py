@@ -4,13 +4,19 @@ from ballonet_lib import Kind
 
 #        kind             what the first line says                    a function on the way there
 CRASHES = (
-    ("assert",        "assertion failed",                         "crash_assert"),
-    ("read",          "page fault",                               "crash_read"),
-    ("write-rodata",  "page fault",                               "crash_write_rodata"),
-    ("execute-data",  "page fault",                               "crash_execute_data"),
-    ("null-call",     "page fault",                               "crash_null_call"),
-    ("stack",         "stack overflow",                           "crash_stack"),
-    ("double-free",   "free",                                     "crash_double_free"),
+    ("assert",         "assertion failed",                         "crash_assert"),
+    ("in-interrupt",   "assertion failed",                         "crash_assert"),
+    ("null-call",      "call of a NULL function pointer",          "crash_null_call"),
+    ("null-read",      "NULL pointer access: read of 0x8",         "crash_null_read"),
+    ("wild-read",      "which is not mapped",                      "crash_wild_read"),
+    ("non-canonical",  "a non-canonical address",                  "crash_non_canonical"),
+    ("write-text",     "which is read-only",                       "crash_write_text"),
+    ("exec-data",      "which is data",                            "crash_exec_data"),
+    ("stack-overflow", 'stack overflow in thread "crash"',         "crash_stack_overflow"),
+    ("double-fault",   "double fault",                             "crash_double_fault"),
+    ("double-free",    "double free",                              "crash_double_free"),
+    ("divide",         "divide error",                             "crash_divide"),
+    ("undefined",      "invalid opcode",                           "crash_undefined"),
 )
 
 
