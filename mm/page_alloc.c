@@ -75,16 +75,22 @@ static uint32_t take_above(struct zone *zone, const struct request *request, uin
 	return pcp_bypass_take(zone, request->order, request->mt, request->owner);
 }
 
-static struct page *prepare(struct zone *zone, uint32_t index, const struct request *request)
+static void fill_struct(struct page *page)
 {
-	struct page *page = zone_page(zone, index);
-
 	page->flags = 0;
 	page->refcount = 1;
 	page->mapcount = 0;
 	page->mapping = NULL;
 	page->index = 0;
 	page->private = 0;
+}
+
+static struct page *prepare(struct zone *zone, uint32_t index, const struct request *request)
+{
+	struct page *page = zone_page(zone, index);
+
+	if (!(request->gfp & GFP_NOSTRUCT))
+		fill_struct(page);
 	if (request->gfp & GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << request->order);
 	trace_page_alloc(page, request->order, request->mt, request->gfp);

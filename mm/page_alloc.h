@@ -21,6 +21,7 @@
 #define GFP_DMA            0x400u /* below 16 MiB */
 #define GFP_ZERO           0x800u
 #define GFP_NOMEMALLOC     0x1000u /* stays above the min watermark whatever else: the balloon's */
+#define GFP_NOSTRUCT       0x2000u /* the owner keeps nothing in the page's structure: it is not touched */
 #define GFP_OWNER(owner)   ((uint32_t)(owner) << 24)
 
 #define GFP_RECLAIM (GFP_DIRECT_RECLAIM | GFP_KSWAPD_RECLAIM)

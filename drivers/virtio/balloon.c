@@ -141,10 +141,8 @@ static void try_again(struct balloon *balloon)
 	balloon->order = MAX_ORDER;
 }
 
-static int sent(struct balloon *balloon, struct balloon_batch *batch, int error, enum balloon_batch_state state)
+static void sent(struct balloon *balloon, struct balloon_batch *batch, enum balloon_batch_state state)
 {
-	if (error)
-		return error;
 	list_del(&batch->node);
 	batch->state = state;
 	batch->sent_ns = time_ns();
@@ -153,7 +151,6 @@ static int sent(struct balloon *balloon, struct balloon_batch *batch, int error,
 		balloon->inflating_pages += batch->nr_pages;
 	else
 		balloon->deflating_pages += batch->nr_pages;
-	return 0;
 }
 
 static enum turn inflate(struct balloon *balloon, uint64_t wanted)
@@ -170,11 +167,26 @@ static enum turn inflate(struct balloon *balloon, uint64_t wanted)
 		return TURN_WAIT;
 	}
 	error = balloon_methods[id]->inflate(balloon, batch);
-	if (sent(balloon, batch, error, BALLOON_BATCH_INFLATING)) {
+	if (error) {
 		balloon_batch_to_allocator(balloon, batch);
 		return error == -ENOSPC ? TURN_WAIT : TURN_BROKEN;
 	}
+	sent(balloon, batch, BALLOON_BATCH_INFLATING);
 	return TURN_PROGRESS;
+}
+
+static bool deflate_queue_is_full(const struct balloon *balloon)
+{
+	const struct virtqueue *vq = balloon->queues[BALLOON_QUEUE_DEFLATE];
+
+	return virtqueue_free_descriptors(vq) == 0;
+}
+
+static void give_back_at_once(struct balloon *balloon, struct balloon_batch *batch)
+{
+	balloon->counters.deflated_pages += batch->nr_pages;
+	vm_events(balloon_deflate, batch->nr_pages);
+	balloon_batch_to_allocator(balloon, batch);
 }
 
 /* What the host need not be told goes first: it is free at once. */
@@ -187,20 +199,18 @@ static enum turn deflate(struct balloon *balloon, uint64_t surplus)
 	while (id < NR_BALLOON_METHODS && !balloon->holds[id].nr_pages)
 		id++;
 	batch = id < NR_BALLOON_METHODS ? balloon_take_batch(balloon, id) : NULL;
-	if (!batch || !balloon_fill_from_hold(balloon, batch, surplus))
+	if (!batch || (balloon_methods[id]->deflate && deflate_queue_is_full(balloon)))
+		return TURN_WAIT;
+	if (!balloon_fill_from_hold(balloon, batch, surplus))
 		return TURN_WAIT;
 	if (!balloon_methods[id]->deflate) {
-		balloon->counters.deflated_pages += batch->nr_pages;
-		vm_events(balloon_deflate, batch->nr_pages);
-		balloon_batch_to_allocator(balloon, batch);
+		give_back_at_once(balloon, batch);
 		return TURN_PROGRESS;
 	}
 	error = balloon_methods[id]->deflate(balloon, batch);
-	if (sent(balloon, batch, error, BALLOON_BATCH_DEFLATING)) {
-		balloon_batch_to_hold(balloon, batch);
-		return error == -ENOSPC ? TURN_WAIT : TURN_BROKEN;
-	}
-	return TURN_PROGRESS;
+	/* There was room, so the queue is broken: the batch is given back with all others, after the reset. */
+	sent(balloon, batch, BALLOON_BATCH_DEFLATING);
+	return error ? TURN_BROKEN : TURN_PROGRESS;
 }
 
 /* ---- the worker ---- */
@@ -317,22 +327,14 @@ static void wait_for_reason(struct balloon *balloon)
 
 /* ---- the end ---- */
 
-static void drain(struct virtqueue *vq, struct balloon *balloon)
-{
-	void *token;
-
-	while (vq && (token = virtqueue_detach_unused(vq)) != NULL)
-		if (token != balloon->stats_page)
-			balloon_batch_to_allocator(balloon, token);
-}
-
 bool balloon_reset_and_release(struct balloon *balloon)
 {
 	bool reset = virtio_device_reset(balloon->dev);
 
 	mutex_lock(&balloon->lock);
-	for (unsigned int i = 0; reset && i < NR_BALLOON_QUEUES; i++)
-		drain(balloon->queues[i], balloon);
+	for (unsigned int i = 0; reset && i < BALLOON_NR_BATCHES; i++)
+		if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
+			balloon_batch_to_allocator(balloon, &balloon->batches[i]);
 	balloon_release_hold(balloon);
 	balloon->target_pages = 0;
 	mutex_unlock(&balloon->lock);

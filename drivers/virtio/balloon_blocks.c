@@ -5,23 +5,21 @@
  * pages, and giving back is a few calls. `balloon->order` remembers the largest order that the allocator still had,
  * so that a fragmented guest is not asked ten times in vain for every block.
  *
- * Giving back fewer pages than the smallest block has gives back that block; what was too much is then taken again in
- * smaller ones. So nothing here ever needs memory to give memory back.
+ * What was taken last is given back first. If the last block is more than is wanted, it goes all the same, and
+ * what was too much is then taken again in smaller ones, which are then the last. So nothing here ever needs
+ * memory to give memory back, and no block is ever split.
  */
 #include "drivers/virtio/balloon_internal.h"
 
-#include "kernel/panic.h"
+#include "kernel/memory.h"
 #include "kernel/printk.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "mm/vmstat.h"
 
 /* Movable: compaction may ask for them. Never at the expense of the reserves, and without a report of failure. */
-#define BALLOON_GFP (GFP_MOVABLE | GFP_NORETRY | GFP_NOWARN | GFP_NOMEMALLOC | GFP_OWNER(PAGE_OWNER_BALLOON))
-
-static unsigned int block_order(const struct page *page)
-{
-	return (unsigned int)page->private;
-}
+#define BALLOON_GFP \
+	(GFP_MOVABLE | GFP_NORETRY | GFP_NOWARN | GFP_NOMEMALLOC | GFP_NOSTRUCT | GFP_OWNER(PAGE_OWNER_BALLOON))
 
 static unsigned int order_below(uint64_t pages, unsigned int most)
 {
@@ -62,75 +60,16 @@ static uint64_t batch_room(const struct balloon *balloon, const struct balloon_b
 	return method->most_pages - batch->nr_pages;
 }
 
-static void batch_add(struct balloon_batch *batch, struct page *page)
+static void batch_add(struct balloon_batch *batch, uint64_t block)
 {
-	list_add_tail(&batch->blocks, &page->lru);
-	batch->nr_blocks++;
-	batch->nr_pages += 1ull << block_order(page);
+	batch->blocks[batch->nr_blocks++] = block;
+	batch->nr_pages += balloon_block_pages(block);
 }
 
-/* A block of at most @most pages, the largest that can be had; NULL if not even a single page can. */
-static struct page *take_block(struct balloon *balloon, uint64_t most)
+static void free_blocks(const uint64_t *blocks, unsigned int count)
 {
-	unsigned int order = order_below(most, balloon->order);
-
-	for (;;) {
-		struct page *page = alloc_pages(BALLOON_GFP, order);
-
-		if (page) {
-			page->private = order;
-			return page;
-		}
-		if (!order)
-			return NULL;
-		balloon->order = --order;
-	}
-}
-
-uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_batch *batch, uint64_t wanted)
-{
-	while (batch->nr_pages < wanted) {
-		uint64_t most = MIN(wanted - batch->nr_pages, batch_room(balloon, batch));
-		struct page *page = most ? take_block(balloon, most) : NULL;
-
-		if (!page)
-			break;
-		batch_add(batch, page);
-	}
-	return batch->nr_pages;
-}
-
-/* A held block of at most @most pages, the largest; else the smallest there is, if it fits in @room; else NULL. */
-static struct page *take_held(struct balloon_hold *hold, uint64_t most, uint64_t room)
-{
-	unsigned int fitting = order_below(most, MAX_ORDER), order = fitting + 1;
-
-	while (order-- > 0)
-		if (!list_empty(&hold->blocks[order]))
-			break;
-	if (order > MAX_ORDER)
-		for (order = fitting + 1; order < NR_ORDERS && list_empty(&hold->blocks[order]);)
-			order++;
-	if (order >= NR_ORDERS || 1ull << order > room)
-		return NULL;
-	return list_first_entry(&hold->blocks[order], struct page, lru);
-}
-
-uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *batch, uint64_t surplus)
-{
-	struct balloon_hold *hold = &balloon->holds[batch->method];
-
-	while (batch->nr_pages < surplus) {
-		uint64_t room = batch_room(balloon, batch);
-		struct page *page = take_held(hold, MIN(surplus - batch->nr_pages, room), room);
-
-		if (!page)
-			break;
-		list_del(&page->lru);
-		hold->nr_pages -= 1ull << block_order(page);
-		batch_add(batch, page);
-	}
-	return batch->nr_pages;
+	for (unsigned int i = 0; i < count; i++)
+		free_pages(pfn_to_page(balloon_block_pfn(blocks[i])), balloon_block_order(blocks[i]));
 }
 
 /* The batch's blocks are elsewhere now. */
@@ -147,32 +86,93 @@ static void batch_empty(struct balloon *balloon, struct balloon_batch *batch)
 	batch->nr_pages = 0;
 }
 
+/* ---- taking ---- */
+
+/* Adds a block of at most @most pages, the largest that can be had; false if not even a single page can. */
+static bool take_block(struct balloon *balloon, struct balloon_batch *batch, uint64_t most)
+{
+	unsigned int order = order_below(most, balloon->order);
+
+	for (;;) {
+		struct page *page = alloc_pages(BALLOON_GFP, order);
+
+		if (page) {
+			batch_add(batch, balloon_block(page_to_pfn(page), order));
+			return true;
+		}
+		if (!order)
+			return false;
+		balloon->order = --order;
+	}
+}
+
+uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_batch *batch, uint64_t wanted)
+{
+	while (batch->nr_pages < wanted) {
+		uint64_t most = MIN(wanted - batch->nr_pages, batch_room(balloon, batch));
+
+		if (!most || !take_block(balloon, batch, most))
+			break;
+	}
+	if (!batch->nr_blocks)
+		return 0;
+	batch->bundle = kmalloc(sizeof(*batch->bundle) + batch->nr_blocks * sizeof(batch->blocks[0]));
+	if (!batch->bundle)
+		balloon_batch_to_allocator(balloon, batch);
+	return batch->nr_pages;
+}
+
 void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch)
 {
 	struct balloon_hold *hold = &balloon->holds[batch->method];
-	struct page *page, *after;
+	struct balloon_bundle *bundle = batch->bundle;
 
-	list_for_each_entry_safe(page, after, &batch->blocks, lru) {
-		list_del(&page->lru);
-		list_add(&hold->blocks[block_order(page)], &page->lru);
-	}
+	bundle->nr_blocks = batch->nr_blocks;
+	memcpy(bundle->blocks, batch->blocks, batch->nr_blocks * sizeof(batch->blocks[0]));
+	list_add(&hold->bundles, &bundle->node);
+	batch->bundle = NULL;
 	hold->nr_pages += batch->nr_pages;
 	batch_empty(balloon, batch);
 }
 
-static void free_list(struct list_node *blocks)
-{
-	struct page *page, *after;
+/* ---- giving back ---- */
 
-	list_for_each_entry_safe(page, after, blocks, lru) {
-		list_del(&page->lru);
-		free_pages(page, block_order(page));
-	}
+/* The last block held goes into the batch; its bundle goes when it is empty. */
+static void take_held(struct balloon_hold *hold, struct balloon_batch *batch)
+{
+	struct balloon_bundle *bundle = list_first_entry(&hold->bundles, struct balloon_bundle, node);
+	uint64_t block = bundle->blocks[--bundle->nr_blocks];
+
+	hold->nr_pages -= balloon_block_pages(block);
+	batch_add(batch, block);
+	if (bundle->nr_blocks)
+		return;
+	list_del(&bundle->node);
+	kfree(bundle);
+}
+
+static uint64_t last_held_pages(const struct balloon_hold *hold)
+{
+	const struct balloon_bundle *bundle = list_first_entry(&hold->bundles, struct balloon_bundle, node);
+
+	return balloon_block_pages(bundle->blocks[bundle->nr_blocks - 1]);
+}
+
+uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *batch, uint64_t surplus)
+{
+	struct balloon_hold *hold = &balloon->holds[batch->method];
+
+	while (batch->nr_pages < surplus && !list_empty(&hold->bundles) &&
+	       last_held_pages(hold) <= batch_room(balloon, batch))
+		take_held(hold, batch);
+	return batch->nr_pages;
 }
 
 void balloon_batch_to_allocator(struct balloon *balloon, struct balloon_batch *batch)
 {
-	free_list(&batch->blocks);
+	free_blocks(batch->blocks, batch->nr_blocks);
+	kfree(batch->bundle);
+	batch->bundle = NULL;
 	balloon->order = MAX_ORDER;
 	batch_empty(balloon, batch);
 }
@@ -181,9 +181,13 @@ void balloon_release_hold(struct balloon *balloon)
 {
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++) {
 		struct balloon_hold *hold = &balloon->holds[method];
+		struct balloon_bundle *bundle, *after;
 
-		for (unsigned int order = 0; order < NR_ORDERS; order++)
-			free_list(&hold->blocks[order]);
+		list_for_each_entry_safe(bundle, after, &hold->bundles, node) {
+			free_blocks(bundle->blocks, bundle->nr_blocks);
+			list_del(&bundle->node);
+			kfree(bundle);
+		}
 		balloon->counters.deflated_pages += hold->nr_pages;
 		vm_events(balloon_deflate, hold->nr_pages);
 		hold->nr_pages = 0;
@@ -192,31 +196,28 @@ void balloon_release_hold(struct balloon *balloon)
 
 /* ---- checking ---- */
 
-/* The pages on a list, or UINT64_MAX with a line if one of them should not be there. @order: or NR_ORDERS for any. */
-static uint64_t check_list(const struct balloon *balloon, const struct list_node *blocks, unsigned int order)
+/* The pages of these blocks, or UINT64_MAX with a line if one of them should not be there. */
+static uint64_t check_blocks(const struct balloon *balloon, const uint64_t *blocks, unsigned int count)
 {
 	uint64_t pages = 0;
-	struct page *page;
 
-	list_for_each_entry(page, blocks, lru) {
-		unsigned int own = block_order(page);
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t pfn = balloon_block_pfn(blocks[i]);
+		unsigned int order = balloon_block_order(blocks[i]);
+		const struct page *page = pfn_to_page(pfn);
 
-		if (page_owner(page) != PAGE_OWNER_BALLOON || page_order(page) != own ||
-		    (order != NR_ORDERS && own != order) || !IS_ALIGNED(page_to_pfn(page), 1ull << own)) {
-			pr_err("%s: balloon block pfn 0x%llx order %u is no balloon's: owner %u, order %u",
-			       balloon->dev->name, (unsigned long long)page_to_pfn(page), own, page_owner(page),
-			       page_order(page));
+		if (!pfn_valid(pfn) || page_owner(page) != PAGE_OWNER_BALLOON || page_order(page) != order) {
+			pr_err("%s: balloon block pfn 0x%llx order %u is not the balloon's", balloon->dev->name,
+			       (unsigned long long)pfn, order);
 			return UINT64_MAX;
 		}
-		pages += 1ull << own;
+		pages += 1ull << order;
 	}
 	return pages;
 }
 
 static int compare(const struct balloon *balloon, const char *what, uint64_t found, uint64_t counted)
 {
-	if (found == UINT64_MAX)
-		return -EINVAL;
 	if (found == counted)
 		return 0;
 	pr_err("%s: %s: %llu pages found, %llu counted", balloon->dev->name, what, (unsigned long long)found,
@@ -224,13 +225,13 @@ static int compare(const struct balloon *balloon, const char *what, uint64_t fou
 	return -EINVAL;
 }
 
-static int check_batches(struct balloon *balloon, uint64_t *pages)
+static int check_batches(const struct balloon *balloon)
 {
 	uint64_t inflating = 0, deflating = 0;
 
 	for (unsigned int i = 0; i < BALLOON_NR_BATCHES; i++) {
-		struct balloon_batch *batch = &balloon->batches[i];
-		uint64_t found = check_list(balloon, &batch->blocks, NR_ORDERS);
+		const struct balloon_batch *batch = &balloon->batches[i];
+		uint64_t found = check_blocks(balloon, batch->blocks, batch->nr_blocks);
 
 		if (compare(balloon, "batch", found, batch->nr_pages))
 			return -EINVAL;
@@ -238,28 +239,28 @@ static int check_batches(struct balloon *balloon, uint64_t *pages)
 			inflating += found;
 		else if (batch->state == BALLOON_BATCH_DEFLATING)
 			deflating += found;
-		*pages += found;
 	}
 	if (compare(balloon, "inflating", inflating, balloon->inflating_pages))
 		return -EINVAL;
 	return compare(balloon, "deflating", deflating, balloon->deflating_pages);
 }
 
-int balloon_check_one(struct balloon *balloon, uint64_t *pages)
+int balloon_check_one(const struct balloon *balloon)
 {
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++) {
+		const struct balloon_hold *hold = &balloon->holds[method];
+		const struct balloon_bundle *bundle;
 		uint64_t found = 0;
 
-		for (unsigned int order = 0; order < NR_ORDERS; order++) {
-			uint64_t here = check_list(balloon, &balloon->holds[method].blocks[order], order);
+		list_for_each_entry(bundle, &hold->bundles, node) {
+			uint64_t here = check_blocks(balloon, bundle->blocks, bundle->nr_blocks);
 
 			if (here == UINT64_MAX)
 				return -EINVAL;
 			found += here;
 		}
-		if (compare(balloon, balloon_methods[method]->name, found, balloon->holds[method].nr_pages))
+		if (compare(balloon, balloon_methods[method]->name, found, hold->nr_pages))
 			return -EINVAL;
-		*pages += found;
 	}
-	return check_batches(balloon, pages);
+	return check_batches(balloon);
 }

@@ -112,13 +112,12 @@ int balloon_init(void)
 int balloon_check(void)
 {
 	struct balloon *balloon;
-	uint64_t pages = 0;
 	int error = 0;
 
 	mutex_lock(&balloons_lock);
 	list_for_each_entry(balloon, &balloons, node) {
 		mutex_lock(&balloon->lock);
-		if (balloon_check_one(balloon, &pages))
+		if (balloon_check_one(balloon))
 			error = -EINVAL;
 		mutex_unlock(&balloon->lock);
 	}

@@ -5,8 +5,12 @@
  * filled or in flight (inflating or deflating), or on one of the lists of what the balloon holds, by the method that
  * told the host and by order.
  *
- * A *batch* is what goes to the device in one buffer. There are a few, made at probe, so that neither giving nor
- * taking back needs memory. Who owns what: the worker thread alone touches the virtqueues and moves blocks; it does
+ * A *batch* is what goes to the device in one buffer. There are a few, made at probe. Once acknowledged, its blocks are
+ * remembered in a *bundle*, which was allocated before they were sent: giving back never needs memory. All this is kept
+ * outside the page structures: those of a page that nobody has used yet need not be touched, and touching those of
+ * 7 GiB would cost the host 112 MiB and far more time than the inflation itself.
+ *
+ * Who owns what: the worker thread alone touches the virtqueues and moves blocks; it does
  * so with balloon->lock held, which whoever else reads takes too.
  */
 #pragma once
@@ -60,20 +64,45 @@ enum balloon_method_id { BALLOON_METHOD_REPORT, BALLOON_METHOD_PFN, NR_BALLOON_M
 extern const struct balloon_method *const balloon_methods[NR_BALLOON_METHODS]; /* the best first */
 extern const struct balloon_method balloon_method_pfn, balloon_method_report;
 
+/* Blocks in an array: first page and order in one word. */
+struct balloon_bundle {
+	struct list_node node; /* of a hold, the latest first */
+	unsigned int nr_blocks;
+	uint64_t blocks[];
+};
+
+static inline uint64_t balloon_block(uint64_t pfn, unsigned int order)
+{
+	return pfn << 8 | order;
+}
+static inline uint64_t balloon_block_pfn(uint64_t block)
+{
+	return block >> 8;
+}
+static inline unsigned int balloon_block_order(uint64_t block)
+{
+	return block & 0xff;
+}
+static inline uint64_t balloon_block_pages(uint64_t block)
+{
+	return 1ull << balloon_block_order(block);
+}
+
 enum balloon_batch_state { BALLOON_BATCH_IDLE, BALLOON_BATCH_INFLATING, BALLOON_BATCH_DEFLATING };
 
 struct balloon_batch {
-	struct list_node node;   /* of balloon->idle */
+	struct list_node node; /* of balloon->idle */
 	enum balloon_batch_state state;
 	enum balloon_method_id method;
-	struct list_node blocks; /* first pages, by page->lru; their order in page->private */
 	unsigned int nr_blocks;
 	uint64_t nr_pages, sent_ns;
-	uint32_t *pfns;          /* a page: [BALLOON_PFNS_PER_BATCH] */
+	uint64_t *blocks;              /* [BALLOON_PFNS_PER_BATCH] */
+	uint32_t *pfns;                /* [BALLOON_PFNS_PER_BATCH]: a page, for the device */
+	struct balloon_bundle *bundle; /* INFLATING: where the blocks will be remembered */
 };
 
 struct balloon_hold { /* what was told by one method and acknowledged */
-	struct list_node blocks[NR_ORDERS];
+	struct list_node bundles;
 	uint64_t nr_pages;
 };
 
@@ -127,16 +156,16 @@ void balloon_list_del(struct balloon *balloon);
 uint64_t balloon_held_pages(const struct balloon *balloon);
 /* An idle batch for a method, or NULL. */
 struct balloon_batch *balloon_take_batch(struct balloon *balloon, enum balloon_method_id method);
-/* Takes up to @wanted pages from the allocator, as large blocks as there are; how many it got. */
+/* Takes up to @wanted pages from the allocator, as large blocks as there are, and a bundle for them; how many it got. */
 uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_batch *batch, uint64_t wanted);
-/* Takes up to about @surplus pages from what is held; how many. More than asked if no smaller block is there. */
+/* Takes what was held last, up to the block with which it makes @surplus pages, or more; how many. */
 uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *batch, uint64_t surplus);
 /* The batch's blocks go to the hold of its method, or back to the allocator; the batch is idle again. */
 void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch);
 void balloon_batch_to_allocator(struct balloon *balloon, struct balloon_batch *batch);
 /* Everything held goes back to the allocator. */
 void balloon_release_hold(struct balloon *balloon);
-int balloon_check_one(struct balloon *balloon, uint64_t *pages) MUST_CHECK;
+int balloon_check_one(const struct balloon *balloon) MUST_CHECK;
 
 /* balloon_stats.c */
 int balloon_stats_start(struct balloon *balloon) MUST_CHECK;

@@ -19,12 +19,11 @@ static unsigned int pfn_most_blocks(const struct balloon *balloon UNUSED)
 static uint32_t write_numbers(struct balloon_batch *batch)
 {
 	uint32_t count = 0;
-	struct page *page;
 
-	list_for_each_entry(page, &batch->blocks, lru) {
-		uint32_t pfn = (uint32_t)page_to_pfn(page);
+	for (unsigned int at = 0; at < batch->nr_blocks; at++) {
+		uint32_t pfn = (uint32_t)balloon_block_pfn(batch->blocks[at]);
 
-		for (uint32_t i = 0; i < 1u << page->private; i++)
+		for (uint32_t i = 0; i < balloon_block_pages(batch->blocks[at]); i++)
 			batch->pfns[count++] = pfn + i;
 	}
 	return count;

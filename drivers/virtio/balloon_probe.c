@@ -36,11 +36,13 @@ static bool make_batches(struct balloon *balloon)
 		struct balloon_batch *batch = &balloon->batches[i];
 		struct page *page = alloc_pages(gfp, 0);
 
-		list_init(&batch->blocks);
 		list_add_tail(&balloon->idle, &batch->node);
 		if (!page)
 			return false;
 		batch->pfns = page_address(page);
+		batch->blocks = kmalloc(BALLOON_PFNS_PER_BATCH * sizeof(batch->blocks[0]));
+		if (!batch->blocks)
+			return false;
 	}
 	balloon->stats_page = alloc_pages(gfp, 0);
 	return balloon->stats_page != NULL;
@@ -48,9 +50,11 @@ static bool make_batches(struct balloon *balloon)
 
 static void destroy(struct balloon *balloon)
 {
-	for (unsigned int i = 0; i < BALLOON_NR_BATCHES; i++)
+	for (unsigned int i = 0; i < BALLOON_NR_BATCHES; i++) {
 		if (balloon->batches[i].pfns)
 			free_pages(virt_to_page(balloon->batches[i].pfns), 0);
+		kfree(balloon->batches[i].blocks);
+	}
 	if (balloon->stats_page)
 		free_pages(balloon->stats_page, 0);
 	kfree(balloon);
@@ -70,8 +74,7 @@ static struct balloon *make(struct virtio_device *dev)
 	mutex_init(&balloon->lock, "balloon");
 	wait_queue_init(&balloon->wake);
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++)
-		for (unsigned int order = 0; order < NR_ORDERS; order++)
-			list_init(&balloon->holds[method].blocks[order]);
+		list_init(&balloon->holds[method].bundles);
 	if (make_batches(balloon))
 		return balloon;
 	destroy(balloon);

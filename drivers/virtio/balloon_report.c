@@ -24,16 +24,14 @@ static int report_inflate(struct balloon *balloon, struct balloon_batch *batch)
 {
 	struct virtqueue *vq = balloon->queues[BALLOON_QUEUE_REPORT];
 	struct virtqueue_buffer buffers[BALLOON_BLOCKS_PER_BATCH];
-	unsigned int count = 0;
-	struct page *page;
 	int error;
 
-	list_for_each_entry(page, &batch->blocks, lru)
-		buffers[count++] = (struct virtqueue_buffer){
-		    .address = page_to_phys(page),
-		    .bytes = (uint32_t)(PAGE_SIZE << page->private),
+	for (unsigned int at = 0; at < batch->nr_blocks; at++)
+		buffers[at] = (struct virtqueue_buffer){
+		    .address = balloon_block_pfn(batch->blocks[at]) << PAGE_SHIFT,
+		    .bytes = (uint32_t)(balloon_block_pages(batch->blocks[at]) << PAGE_SHIFT),
 		};
-	error = virtqueue_add(vq, buffers, 0, count, batch);
+	error = virtqueue_add(vq, buffers, 0, batch->nr_blocks, batch);
 	if (!error)
 		virtqueue_kick(vq);
 	return error;
