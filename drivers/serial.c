@@ -200,7 +200,7 @@ static int take_byte(void)
 
 int serial_read(void)
 {
-	int byte;
+	int byte = -1;
 
 	while (!serial.present) /* nothing will ever be typed */
 		sleep_ns(NS_PER_S);
