@@ -12,7 +12,7 @@ CRASHES = (
     ("non-canonical",  "a non-canonical address",                  "crash_non_canonical"),
     ("write-text",     "which is read-only",                       "crash_write_text"),
     ("exec-data",      "which is data",                            "crash_exec_data"),
-    ("stack-overflow", 'stack overflow in thread "crash"',         "crash_stack_overflow"),
+    ("stack-overflow", 'stack overflow in thread "crash"',         "crash_stack_overflow_deeper"),
     ("double-fault",   "double fault",                             "crash_double_fault"),
     ("double-free",    "double free",                              "crash_double_free"),
     ("divide",         "divide error",                             "crash_divide"),

@@ -1,5 +1,7 @@
 # Most are only hosted until each is seen to pass in the guest.
 guest_tests := $(addprefix tests/unit/,x86_64_paging_test.c x86_64_stack_test.c kernel_scheduler_test.c)
+# CPUs, time, interrupts
+guest_tests += $(patsubst %,tests/unit/x86_64_%_test.c,call clock irq trap)
 both_tests := $(addprefix tests/unit/,kernel_mutex_test.c kernel_spinlock_test.c kernel_thread_test.c kernel_timer_test.c \
 	kernel_wait_test.c kernel_work_test.c)
 tests_both += $(both_tests)
