@@ -102,6 +102,11 @@ $(BUILD)/%.c.o: %.c Makefile
 $(BUILD)/ballonet-tests: $(hosted_objects) $(BUILD)/hosted_objects.list
 	@$(CC) $(hosted_cflags) $(hosted_objects) -o $@
 	@echo "  built $@"
+# Benchmarks: bench/<name>.c with a main() of its own.
+bench_objects := $(filter-out $(BUILD)/tests/host/main.c.o,$(hosted_objects))
+$(BUILD)/bench-%: $(BUILD)/bench/%.c.o $(bench_objects)
+	@$(CC) $(hosted_cflags) $^ -o $@
+-include $(BUILD)/bench/page_alloc.c.d
 endif
 
 # ---- checks of the source: each file is checked again only when it, a header or the rules have changed -----------------
@@ -173,7 +178,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench mutants modes deps clean help
+.PHONY: run demo test bench bench-mm mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -191,6 +196,9 @@ test: ## All tests; ends with "N passed, N failed"
 modes: $(TEST_MODES:%=mode-%) ## Build all modes that are tested
 mode-%: FORCE
 	@$(MAKE) MODE=$* all $(if $(filter release,$*),efi)
+bench-mm: ## What a page costs, hosted at native speed, beside one list behind one lock
+	@$(MAKE) MODE=host build/host/bench-page_alloc
+	@build/host/bench-page_alloc
 bench: ## Boot and balloon times on the real device
 	@tools/deps build run
 	@tools/ballonet bench

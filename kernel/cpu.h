@@ -14,3 +14,8 @@ unsigned int cpu_node(unsigned int cpu);
 void cpu_call(unsigned int cpu, void (*function)(void *argument), void *argument);
 /* On all CPUs, this one too. */
 void cpu_call_all(void (*function)(void *argument), void *argument);
+/*
+ * On return @cpu has passed a full memory barrier since the call. With it one side of a two-sided handshake can do
+ * without a barrier of its own. Same conditions as cpu_call().
+ */
+void cpu_barrier(unsigned int cpu);

@@ -7,6 +7,7 @@
  */
 #include "mm/pcp.h"
 
+#include "kernel/cpu.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "lib/atomic.h"
@@ -15,37 +16,31 @@
 #include "mm/fallback.h"
 #include "mm/trace.h"
 
-#include <arch/cpu.h>
-
 static const uint16_t class_capacity[PCP_CLASSES] = {256, 32, 32, 32, 8};
 /* Where the items of a class's first list begin. */
 static const uint16_t class_items[PCP_CLASSES] = {0, 768, 864, 960, 1056};
 
-static unsigned int class_of(unsigned int order)
-{
-	return order < PCP_SMALL_ORDERS ? order : PCP_SMALL_ORDERS;
-}
-
 static unsigned int list_of(unsigned int order, enum migratetype mt)
 {
-	return class_of(order) * MIGRATE_PCPTYPES + mt;
+	return pcp_class(order) * MIGRATE_PCPTYPES + mt;
 }
 
 static uint32_t *items_of(struct pcp *pcp, unsigned int order, enum migratetype mt)
 {
-	unsigned int class = class_of(order);
+	unsigned int class = pcp_class(order);
 
 	return &pcp->items[class_items[class] + mt * class_capacity[class]];
 }
 
-/* All magazines of a CPU together hold at most about 1 % of a small zone. */
-struct pcp_limits pcp_limits(const struct zone *zone, unsigned int order)
+/* A magazine of single pages holds at most a thousandth of the zone. */
+void pcp_set_limits(struct zone *zone)
 {
-	unsigned int capacity = class_capacity[class_of(order)];
-	uint64_t share = zone->managed_pages / 1024 >> order;
-	unsigned int high = (unsigned int)MIN(share, (uint64_t)capacity);
+	for (unsigned int class = 0; class < PCP_CLASSES; class++) {
+		unsigned int order = class < PCP_SMALL_ORDERS ? class : PAGEBLOCK_ORDER;
+		uint64_t high = MIN(zone->managed_pages / 1024 >> order, (uint64_t)class_capacity[class]);
 
-	return (struct pcp_limits){.high = (uint16_t)high, .batch = (uint16_t)MAX(high / 4, 1u)};
+		zone->pcp_limits[class] = (struct pcp_limits){(uint16_t)high, (uint16_t)MAX(high / 4, 1ul)};
+	}
 }
 
 void pcp_init(struct zone *zone)
@@ -57,20 +52,45 @@ void pcp_init(struct zone *zone)
 }
 
 /* The magazines of this CPU; preemption is off until pcp_leave(). */
-static struct pcp *pcp_enter(struct zone *zone)
+static ALWAYS_INLINE struct pcp *pcp_enter(struct zone *zone)
 {
 	struct pcp *pcp;
 
 	preempt_disable();
 	pcp = &zone->pcps[cpu_id()];
-	spin_lock(&pcp->lock);
+	store_relaxed(&pcp->busy, 1);
+	/* What the processor reorders here is the claimant's business (cpu_barrier); the compiler must not. */
+	barrier();
+	while (unlikely(load_acquire(&pcp->claimed))) {
+		store_release(&pcp->busy, 0);
+		spin_lock(&pcp->lock);
+		spin_unlock(&pcp->lock);
+		store_relaxed(&pcp->busy, 1);
+		smp_mb();
+	}
 	return pcp;
 }
 
-static void pcp_leave(struct pcp *pcp)
+static ALWAYS_INLINE void pcp_leave(struct pcp *pcp)
 {
-	spin_unlock(&pcp->lock);
+	store_release(&pcp->busy, 0);
 	preempt_enable();
+}
+
+static void pcp_claim(struct pcp *pcp, unsigned int cpu)
+{
+	spin_lock(&pcp->lock);
+	store_relaxed(&pcp->claimed, 1);
+	smp_mb();
+	cpu_barrier(cpu);
+	while (load_acquire(&pcp->busy))
+		cpu_relax();
+}
+
+static void pcp_unclaim(struct pcp *pcp)
+{
+	store_release(&pcp->claimed, 0);
+	spin_unlock(&pcp->lock);
 }
 
 /* ---- taking ------------------------------------------------------------------------------------------------------- */
@@ -78,8 +98,8 @@ static void pcp_leave(struct pcp *pcp)
 static void hand_out(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order, enum page_owner owner)
 {
 	store_relaxed(&zone->tags[index], TAG(owner, order));
-	pcp->owned_pages[owner] += 1 << order;
-	pcp->allocated_pages += 1u << order;
+	WRITE_ONCE(pcp->owned_pages[owner], pcp->owned_pages[owner] + (1 << order));
+	WRITE_ONCE(pcp->allocated_pages, pcp->allocated_pages + (1u << order));
 }
 
 static uint32_t pop(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt, enum page_owner owner)
@@ -89,7 +109,8 @@ static uint32_t pop(struct zone *zone, struct pcp *pcp, unsigned int order, enum
 
 	if (!*count)
 		return ZONE_INDEX_NONE;
-	index = items_of(pcp, order, mt)[--*count];
+	WRITE_ONCE(*count, (uint16_t)(*count - 1));
+	index = items_of(pcp, order, mt)[*count];
 	hand_out(zone, pcp, index, order, owner);
 	return index;
 }
@@ -152,11 +173,13 @@ static void refill(struct zone *zone, struct pcp *pcp, unsigned int order, enum 
 	taken = take_batch_or_fall_back(zone, order, mt, items, want);
 	spin_unlock(&zone->lock);
 	for (uint32_t at = 0; at < taken; at++) {
+		/* Its structure will be written when it is handed out: let the misses of a batch overlap. */
+		__builtin_prefetch(zone_page(zone, items[at]), 1);
 		store_relaxed(&zone->tags[items[at]], TAG_PCP);
 		trace_page_alloc_zone_locked(zone_page(zone, items[at]), order, mt, true);
 	}
 	reverse(items, taken);
-	pcp->count[list_of(order, mt)] = (uint16_t)taken;
+	WRITE_ONCE(pcp->count[list_of(order, mt)], (uint16_t)taken);
 	pcp->refilled_batches++;
 }
 
@@ -206,7 +229,7 @@ static void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, e
 	for (uint32_t at = 0; at < count; at++)
 		buddy_free_locked(zone, items[at], order);
 	spin_unlock(&zone->lock);
-	*held = (uint16_t)(*held - count);
+	WRITE_ONCE(*held, (uint16_t)(*held - count));
 	memmove(items, items + count, *held * sizeof(*items));
 	pcp->drained_batches++;
 }
@@ -231,7 +254,8 @@ static void push(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned in
 	store_relaxed(&zone->tags[index], TAG_PCP);
 	if (*count >= limits.high)
 		drain_list(zone, pcp, order, mt, limits.batch);
-	items_of(pcp, order, mt)[(*count)++] = index;
+	items_of(pcp, order, mt)[*count] = index;
+	WRITE_ONCE(*count, (uint16_t)(*count + 1));
 }
 
 static void give_to_buddy(struct zone *zone, uint32_t index, unsigned int order)
@@ -250,8 +274,8 @@ void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
 
 	if (unlikely(TAG_OWNER(tag) == PAGE_OWNER_NONE || TAG_ORDER(tag) != order))
 		panic_bad_free(zone, index, order, tag);
-	pcp->owned_pages[TAG_OWNER(tag)] -= 1 << order;
-	pcp->freed_pages += 1u << order;
+	WRITE_ONCE(pcp->owned_pages[TAG_OWNER(tag)], pcp->owned_pages[TAG_OWNER(tag)] - (1 << order));
+	WRITE_ONCE(pcp->freed_pages, pcp->freed_pages + (1u << order));
 	if (pcp_serves(order) && mt < MIGRATE_PCPTYPES && pcp_limits(zone, order).high)
 		push(zone, pcp, index, order, mt);
 	else
@@ -266,15 +290,45 @@ static void drain_order(struct zone *zone, struct pcp *pcp, unsigned int order)
 			drain_list(zone, pcp, order, mt, pcp->count[list_of(order, mt)]);
 }
 
+static void drain_lists(struct zone *zone, struct pcp *pcp)
+{
+	for (unsigned int order = 0; order < PCP_SMALL_ORDERS; order++)
+		drain_order(zone, pcp, order);
+	drain_order(zone, pcp, PAGEBLOCK_ORDER);
+}
+
+/* Without a lock: a page that comes in just now may be missed. */
+static bool is_empty(const struct pcp *pcp)
+{
+	for (unsigned int list = 0; list < PCP_LISTS; list++)
+		if (READ_ONCE(pcp->count[list]))
+			return false;
+	return true;
+}
+
+static void drain_own(struct zone *zone)
+{
+	struct pcp *pcp = pcp_enter(zone);
+
+	drain_lists(zone, pcp);
+	pcp_leave(pcp);
+}
+
 void pcp_drain(struct zone *zone, unsigned int cpu)
 {
 	struct pcp *pcp = &zone->pcps[cpu];
 
-	spin_lock(&pcp->lock);
-	for (unsigned int order = 0; order < PCP_SMALL_ORDERS; order++)
-		drain_order(zone, pcp, order);
-	drain_order(zone, pcp, PAGEBLOCK_ORDER);
-	spin_unlock(&pcp->lock);
+	if (is_empty(pcp))
+		return;
+	preempt_disable();
+	if (cpu == cpu_id()) {
+		drain_own(zone);
+	} else if (cpu_irqs_enabled()) {
+		pcp_claim(pcp, cpu);
+		drain_lists(zone, pcp);
+		pcp_unclaim(pcp);
+	}
+	preempt_enable();
 }
 
 void pcp_drain_all(struct zone *zone)

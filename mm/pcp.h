@@ -5,31 +5,33 @@
  * zone's lock. Pages in it are allocated as far as the buddy system is concerned, and tagged TAG_PCP.
  * The same structure counts what its CPU allocated and freed, and for whom, so that a page is accounted for in the
  * same cache lines that serve it.
- * Locking: pcp->lock, taken by the owner with preemption off, and by whoever drains it.
+ *
+ * Locking: the owner, the CPU itself, sets busy while it is inside, with preemption off, and pays neither for an atomic
+ * operation nor for a barrier. Who wants to drain another CPU's magazines takes pcp->lock, sets claimed, makes that CPU
+ * pass a barrier, and waits until it is not busy; an owner that finds claimed set goes away and waits for the lock.
  */
 #pragma once
 
 #include "mm/zone.h"
 
-#define PCP_SMALL_ORDERS 4u /* orders 0..3 */
-#define PCP_CLASSES      (PCP_SMALL_ORDERS + 1)
 #define PCP_LISTS        (PCP_CLASSES * MIGRATE_PCPTYPES)
 #define PCP_ITEMS        1080u /* see class_items in pcp.c */
 
 struct pcp {
-	struct spinlock lock;
+	uint32_t busy;    /* written by the owner only */
+	uint32_t claimed; /* written under lock only */
 	uint16_t count[PCP_LISTS];
 	uint64_t allocated_pages, freed_pages; /* ever, by this CPU from this zone */
 	int64_t owned_pages[NR_PAGE_OWNERS];   /* allocated less freed: only the sum over CPUs means something */
 	uint64_t drained_batches, refilled_batches;
+	struct spinlock lock; /* among those who drain; for them zone->lock comes behind it */
 	uint32_t items[PCP_ITEMS];
 } CACHE_LINE_ALIGNED;
 
-/* The limits of a zone's magazines follow from its size. */
-struct pcp_limits {
-	uint16_t high, batch;
-};
-struct pcp_limits pcp_limits(const struct zone *zone, unsigned int order);
+static inline unsigned int pcp_class(unsigned int order)
+{
+	return order < PCP_SMALL_ORDERS ? order : PCP_SMALL_ORDERS;
+}
 
 static inline bool pcp_serves(unsigned int order)
 {
@@ -37,6 +39,12 @@ static inline bool pcp_serves(unsigned int order)
 }
 
 void pcp_init(struct zone *zone);
+/* The limits of a zone's magazines follow from its size. */
+void pcp_set_limits(struct zone *zone);
+static inline struct pcp_limits pcp_limits(const struct zone *zone, unsigned int order)
+{
+	return zone->pcp_limits[pcp_class(order)];
+}
 /* A block from the magazine for @owner; ZONE_INDEX_NONE if it is empty. @order is one that pcp_serves(). */
 uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
 /* The same, first filling the magazine from the buddy lists. */
@@ -45,7 +53,10 @@ uint32_t pcp_refill_and_take(struct zone *zone, unsigned int order, enum migrate
 uint32_t pcp_bypass_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
 /* Gives back a block of any order. A panic if it is not an allocated block of that order. */
 void pcp_give(struct zone *zone, uint32_t index, unsigned int order);
-/* Everything on @cpu's magazines, or on all CPUs', goes back to the buddy lists. Any CPU may call. */
+/*
+ * Everything on @cpu's magazines, or on all CPUs', goes back to the buddy lists. Any CPU may call; with interrupts off
+ * it reaches its own only.
+ */
 void pcp_drain(struct zone *zone, unsigned int cpu);
 void pcp_drain_all(struct zone *zone);
 /* Pages on all magazines; exact only while nobody uses them. */

@@ -198,6 +198,7 @@ void zone_add_free(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
 	spin_lock(&zone->lock);
 	for_range(zone, first_pfn, end_pfn, &parts);
 	spin_unlock(&zone->lock);
+	pcp_set_limits(zone);
 }
 
 uint8_t zone_tag(const struct zone *zone, uint32_t index)

@@ -6,7 +6,7 @@
  *
  * Inside mm/ a page is its index in the zone, a 32-bit number: zone_page() and zone_index() convert.
  * Locking: lock protects pageblocks, sets and counters. A tag belongs to whoever holds the page.
- * Order of locks: pcp->lock, then zone->lock. One zone's lock at a time.
+ * Order of locks: pcp->lock, then zone->lock; never two of a kind.
  */
 #pragma once
 
@@ -29,7 +29,13 @@ enum watermark { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH, NR_WATERMARKS };
 
 _Static_assert(NR_PAGE_OWNERS <= 16 && MAX_ORDER < 14, "owner and order fit in a tag");
 
+#define PCP_SMALL_ORDERS 4u /* orders 0..3 have per-CPU lists, */
+#define PCP_CLASSES      (PCP_SMALL_ORDERS + 1) /* and the pageblock's order */
+
 struct pcp;
+struct pcp_limits {
+	uint16_t high, batch;
+};
 
 struct zone {
 	const char *name; /* "DMA32" */
@@ -43,6 +49,7 @@ struct zone {
 	uint8_t *tags;                /* [spanned, rounded up to pageblocks] */
 	struct pageblock *pageblocks; /* [nr_pageblocks] */
 	struct pcp *pcps;             /* [nr_cpus] */
+	struct pcp_limits pcp_limits[PCP_CLASSES];
 
 	struct spinlock lock CACHE_LINE_ALIGNED;
 	uint64_t free_pages; /* on the lists; also read without the lock */

@@ -112,6 +112,16 @@ void cpu_call_all(void (*function)(void *argument), void *argument)
 	preempt_enable();
 }
 
+static void do_nothing(void *argument UNUSED)
+{
+}
+
+/* Taking an interrupt is a barrier. */
+void cpu_barrier(unsigned int cpu)
+{
+	cpu_call(cpu, do_nothing, NULL);
+}
+
 void arch_reschedule(unsigned int cpu)
 {
 	apic_send(cpu_blocks[cpu]->public.apic_id, VECTOR_RESCHEDULE);

@@ -4,10 +4,13 @@
  * A thread that was not spawned through here (main, the timer thread) gets its structure at its first use.
  */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kernel/cpu.h"
 #include "kernel/lock_order.h"
@@ -101,6 +104,19 @@ unsigned int cpu_count(void)
 unsigned int cpu_node(unsigned int cpu UNUSED)
 {
 	return 0;
+}
+
+/* All threads of the process, rather than one; the slow form needs no registration. */
+void cpu_barrier(unsigned int cpu UNUSED)
+{
+	static bool registered;
+
+	if (!load_acquire(&registered)) {
+		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+		store_release(&registered, true);
+	}
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0))
+		ASSERT(!syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
 }
 
 /* ---- time ---- */
