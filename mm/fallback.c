@@ -9,6 +9,7 @@
 #include "mm/fallback.h"
 
 #include "mm/buddy.h"
+#include "mm/trace.h"
 
 static const uint8_t fallback_types[MIGRATE_PCPTYPES][2] = {
 	[MIGRATE_UNMOVABLE] = {MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE},
@@ -80,18 +81,23 @@ static void claim_whole(struct zone *zone, uint32_t number, unsigned int have, e
 	buddy_set_migratetype_locked(zone, number, mt);
 }
 
+static bool claim(struct zone *zone, uint32_t number, unsigned int have, enum migratetype mt)
+{
+	if (have < PAGEBLOCK_ORDER)
+		return may_claim(have, mt) && try_claim(zone, number, mt);
+	claim_whole(zone, number, have, mt);
+	return true;
+}
+
 static uint32_t take_foreign(struct zone *zone, unsigned int have, enum migratetype from, unsigned int order,
 			     enum migratetype mt)
 {
 	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, from));
+	bool claimed = claim(zone, number, have, mt);
+	uint32_t index = claimed ? buddy_take_locked(zone, order, mt) : buddy_take_from_locked(zone, have, from, order);
 
-	if (have >= PAGEBLOCK_ORDER) {
-		claim_whole(zone, number, have, mt);
-		return buddy_take_locked(zone, order, mt);
-	}
-	if (may_claim(have, mt) && try_claim(zone, number, mt))
-		return buddy_take_locked(zone, order, mt);
-	return buddy_take_from_locked(zone, have, from, order);
+	trace_page_alloc_extfrag(zone_page(zone, index), order, have, mt, from, claimed);
+	return index;
 }
 
 uint32_t fallback_take_locked(struct zone *zone, unsigned int order, enum migratetype mt)
