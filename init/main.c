@@ -14,6 +14,7 @@
 #include "drivers/virtio/balloon.h"
 #include "init/files.h"
 #include "init/memory.h"
+#include "init/script.h"
 #include "kernel/cmdline.h"
 #include "kernel/ktest.h"
 #include "kernel/panic.h"
@@ -28,7 +29,7 @@ static struct machine machine;
 static void read_machine(const struct boot_info *info)
 {
 	acpi_read_machine(info->rsdp, boot_map_physical, NULL, &machine);
-	if (!machine.has_acpi && fw_cfg_init() == 0)
+	if (fw_cfg_init() == 0 && !machine.has_acpi)
 		machine.cpus_expected = fw_cfg_nr_cpus();
 }
 
@@ -40,6 +41,14 @@ static void pci_start(const struct boot_info *info)
 		error = pci_files_init();
 	if (error && error != -ENODEV)
 		pr_err("pci: %s: only part of the devices is there", error_name(error));
+}
+
+static void fw_cfg_start(void)
+{
+	int error = fw_cfg_files_init();
+
+	if (error && error != -ENODEV)
+		pr_err("fw_cfg: %s: its files are not all there", error_name(error));
 }
 
 /* Files and names first, so that the command line can set parameters before a device is probed. */
@@ -55,6 +64,8 @@ static NORETURN void do_what_is_asked(void)
 {
 	const char *tests = cmdline_value("test"), *lines = cmdline_value("run");
 
+	fw_cfg_start();
+	boot_stamp("fw_cfg");
 	shell_configure();
 	cmdline_apply();
 	if (virtio_pci_probe() + virtio_mmio_probe())
@@ -62,6 +73,7 @@ static NORETURN void do_what_is_asked(void)
 	boot_stamp("shell");
 	if (tests)
 		machine_exit(ktest_run(tests, console_sink()).failed ? EXIT_FAILED : EXIT_PASSED);
+	script_run();
 	if (lines)
 		shell_run_line(console_sink(), lines);
 	serial_on_control_c(shell_interrupt);

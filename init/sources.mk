@@ -1,1 +1,1 @@
-guest += $(addprefix init/,exit.c files.c main.c memory.c)
+guest += $(addprefix init/,exit.c files.c main.c memory.c script.c)
