@@ -178,6 +178,15 @@ static int wait_for_stop(void *argument)
 	return wait_event_timeout(&at->queue, look(at), 10 * NS_PER_S) ? 0 : -ETIMEDOUT;
 }
 
+static bool somebody_waits(struct mutex *mutex)
+{
+	unsigned long flags = spin_lock_irqsave(&mutex->waiters.lock);
+	bool any = !list_empty(&mutex->waiters.waiters);
+
+	spin_unlock_irqrestore(&mutex->waiters.lock, flags);
+	return any;
+}
+
 KTEST(thread, a_stop_is_not_lost_in_a_condition_that_sleeps)
 {
 	struct stopped_in_condition at = {.queue = WAIT_QUEUE_INIT(at.queue), .mutex = MUTEX_INIT(at.mutex, "test_look")};
@@ -189,7 +198,8 @@ KTEST(thread, a_stop_is_not_lost_in_a_condition_that_sleeps)
 		mutex_unlock(&at.mutex);
 		REQUIRE(t, false);
 	}
-	while (load_acquire(&at.looks) < 1)
+	/* It must be in the queue: only then is the mutex handed over, and we come behind its first look. */
+	while (!somebody_waits(&at.mutex))
 		thread_yield();
 	mutex_unlock(&at.mutex);
 	mutex_lock(&at.mutex);
