@@ -21,6 +21,7 @@ tests_both :=
 tests_guest :=
 tests_hosted :=
 fuzzers :=
+sanitizer_exempt :=
 FOLDERS := lib arch/x86_64 kernel kernel/sanitizer mm mm/policy mm/tracker mm/vm cgroup drivers drivers/virtio workloads init tests/unit tests/host tests/fuzz
 include $(wildcard $(FOLDERS:%=%/sources.mk))
 
@@ -65,7 +66,7 @@ objects := $(patsubst %,$(BUILD)/%.o,$(guest_sources))
 -include $(objects:.o=.d)
 kernel: $(BUILD)/ballonet.elf
 
-# Files that run before the sanitizers' memory is there, or implement them (mode_exempt in sources.mk).
+# Files that implement the sanitizers or work on what they close are not instrumented (sanitizer_exempt in sources.mk).
 $(BUILD)/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out $(if $(filter $<,$(sanitizer_exempt)),-fsanitize=%),$(guest_cflags)) -c $< -o $@

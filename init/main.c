@@ -19,6 +19,7 @@
 #include "kernel/ktest.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "kernel/sanitizer.h"
 #include "kernel/scheduler.h"
 #include "kernel/shell.h"
 #include "kernel/work.h"
@@ -88,6 +89,7 @@ void kernel_main(struct boot_info *info)
 	cpu_early_init();
 	serial_init();
 	cmdline_init(info->cmdline);
+	ubsan_init();
 	error = boot_info_sanitise(info);
 	boot_report(info);
 	if (error)

@@ -32,7 +32,13 @@ void kasan_poison(const void *start, size_t bytes, uint8_t why);
 void kasan_unpoison(const void *start, size_t bytes);
 /* Panics unless all bytes may be touched; for accesses that the compiler does not see (assembly, devices). */
 void kasan_check(const void *start, size_t bytes, bool write);
+/* False if an access to any of the bytes would be reported. */
+bool kasan_allows(const void *start, size_t bytes);
 #else
+static inline bool kasan_allows(const void *start UNUSED, size_t bytes UNUSED)
+{
+	return true;
+}
 static inline void kasan_init(const struct boot_info *info UNUSED, uint64_t (*alloc)(uint64_t, uint64_t) UNUSED)
 {
 }

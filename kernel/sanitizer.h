@@ -8,6 +8,8 @@
 
 #include "lib/compiler.h"
 
+/* Looks at the command line; before that findings are panics. */
+void ubsan_init(void);
 /* Findings of undefined behaviour so far. */
 uint64_t ubsan_reports(void);
 /* True: findings are lines, not panics. What it was before. */

@@ -6,6 +6,7 @@
  */
 #include "kernel/memory.h"
 
+#include "kernel/kasan.h"
 #include "kernel/panic.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -18,8 +19,8 @@ static const struct {
 	uint16_t bytes;
 	const char *name;
 } sizes[] = {
-	{16, "kmalloc-16"},     {32, "kmalloc-32"},     {64, "kmalloc-64"},     {96, "kmalloc-96"},
-	{128, "kmalloc-128"},   {192, "kmalloc-192"},   {256, "kmalloc-256"},   {512, "kmalloc-512"},
+	{16, "kmalloc-16"},	{32, "kmalloc-32"},	{64, "kmalloc-64"},	{96, "kmalloc-96"},
+	{128, "kmalloc-128"},	{192, "kmalloc-192"},	{256, "kmalloc-256"},	{512, "kmalloc-512"},
 	{1024, "kmalloc-1024"}, {2048, "kmalloc-2048"}, {4096, "kmalloc-4096"}, {8192, "kmalloc-8192"},
 };
 
@@ -49,16 +50,29 @@ static unsigned int order_for(size_t bytes)
 	return order;
 }
 
+/* What was not asked for is not to be used. */
+static void *close_rest(void *object, size_t bytes, size_t given)
+{
+	if (object) {
+		kasan_poison(object, given, KASAN_REDZONE);
+		kasan_unpoison(object, bytes);
+	}
+	return object;
+}
+
 static void *allocate(size_t bytes, uint32_t gfp)
 {
 	struct page *page;
 
-	if (bytes <= LARGEST_OBJECT)
-		return slab_alloc(cache_for(bytes), gfp);
+	if (bytes <= LARGEST_OBJECT) {
+		struct slab_cache *cache = cache_for(bytes);
+
+		return close_rest(slab_alloc(cache, gfp), bytes, cache->object_bytes);
+	}
 	if (bytes > PAGE_SIZE << MAX_ORDER)
 		return NULL;
 	page = alloc_pages(gfp, order_for(bytes));
-	return page ? page_address(page) : NULL;
+	return page ? close_rest(page_address(page), bytes, PAGE_SIZE << page_order(page)) : NULL;
 }
 
 void *kmalloc(size_t bytes)

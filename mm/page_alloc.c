@@ -6,6 +6,7 @@
  * that has none, needs the zone to stay above its low mark. The slow path allows what the request's flags allow,
  * down to a part of the min mark, and first gets back what idle CPUs' magazines hold.
  */
+#include "kernel/kasan.h"
 #include "kernel/panic.h"
 #include "kernel/cpu.h"
 #include "kernel/printk.h"
@@ -91,6 +92,7 @@ static struct page *prepare(struct zone *zone, uint32_t index, const struct requ
 
 	if (!(request->gfp & GFP_NOSTRUCT))
 		fill_struct(page);
+	kasan_unpoison(page_address(page), PAGE_SIZE << request->order);
 	if (request->gfp & GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << request->order);
 	trace_page_alloc(page, request->order, request->mt, request->gfp);
@@ -221,6 +223,7 @@ void free_pages(struct page *page, unsigned int order)
 	if (unlikely(!zone || order > MAX_ORDER || !IS_ALIGNED(pfn, 1ul << order)))
 		panic("bad free: pfn 0x%lx order %u is no block of memory", pfn, order);
 	trace_page_free(page, order);
+	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_FREE_PAGE);
 	pcp_give(zone, (uint32_t)(pfn - zone->start_pfn), order);
 }
 

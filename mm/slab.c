@@ -9,6 +9,7 @@
  */
 #include "mm/slab.h"
 
+#include "kernel/kasan.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "lib/errno.h"
@@ -126,6 +127,7 @@ static void fill_slab(struct slab_cache *cache, struct page *slab)
 		object->next = next;
 		object->mark = mark_of(object);
 		poison(cache, object);
+		kasan_poison(object, cache->stride_bytes, KASAN_REDZONE);
 		next = object;
 	}
 	slab->private = (uint64_t)next;
@@ -157,6 +159,7 @@ static void *take_object(struct slab_cache *cache, struct page *slab)
 	check_handed_out(cache, object);
 	slab->private = (uint64_t)object->next;
 	object->mark = 0;
+	kasan_unpoison(object, cache->object_bytes);
 	if (slab->mapcount++ == 0)
 		cache->nr_free_slabs--;
 	if (!object->next)
@@ -191,11 +194,13 @@ void *slab_alloc(struct slab_cache *cache, uint32_t gfp)
 static bool put_object(struct slab_cache *cache, struct page *slab, struct free_object *object)
 {
 	check_given_back(cache, slab, object);
+	kasan_unpoison(object, cache->object_bytes); /* kmalloc closed what was not asked for */
 	if (!slab->private)
 		list_add(&cache->partial, &slab->lru);
 	object->next = (void *)slab->private;
 	object->mark = mark_of(object);
 	poison(cache, object);
+	kasan_poison(object, cache->object_bytes, KASAN_FREE_OBJECT);
 	slab->private = (uint64_t)object;
 	cache->nr_objects--;
 	if (--slab->mapcount)

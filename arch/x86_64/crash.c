@@ -6,6 +6,8 @@
 #include "kernel/cpu.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
+#include "kernel/printk.h"
+#include "kernel/sanitizer.h"
 #include "kernel/shell.h"
 #include "kernel/spinlock.h"
 #include "kernel/thread.h"
@@ -113,6 +115,20 @@ static NOINLINE void crash_in_interrupt(void)
 	cpu_call(cpu_id(), (void (*)(void *))crash_assert, NULL);
 }
 
+/* What the sanitizers find, each in its own build; elsewhere nothing is done. */
+#define SANITIZER_BUG(function, name)                                                                              \
+	static NOINLINE void crash_##function(void)                                                                \
+	{                                                                                                          \
+		pr_err("crash: " name " gave %s", error_name(sanitizer_seed_bug(name)));                           \
+	}
+SANITIZER_BUG(kasan_oob, "kasan-oob")
+SANITIZER_BUG(kasan_uaf, "kasan-uaf")
+SANITIZER_BUG(kasan_page, "kasan-page")
+SANITIZER_BUG(kasan_global, "kasan-global")
+SANITIZER_BUG(ubsan_overflow, "ubsan-overflow")
+SANITIZER_BUG(ubsan_bounds, "ubsan-bounds")
+SANITIZER_BUG(ubsan_shift, "ubsan-shift")
+
 /* Not a panic: the runner's time-out must end it. */
 static NOINLINE void crash_hang(void)
 {
@@ -139,6 +155,13 @@ static const struct {
 	{"undefined", crash_undefined},
 	{"double-fault", crash_double_fault},
 	{"in-interrupt", crash_in_interrupt},
+	{"kasan-oob", crash_kasan_oob},
+	{"kasan-uaf", crash_kasan_uaf},
+	{"kasan-page", crash_kasan_page},
+	{"kasan-global", crash_kasan_global},
+	{"ubsan-overflow", crash_ubsan_overflow},
+	{"ubsan-bounds", crash_ubsan_bounds},
+	{"ubsan-shift", crash_ubsan_shift},
 	{"hang", crash_hang},
 };
 

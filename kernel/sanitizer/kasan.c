@@ -94,10 +94,10 @@ static void show_shadow(uint64_t bad)
 		return;
 	pr_err("kasan: shadow of 0x%lx: %02x %02x %02x %02x %02x %02x %02x %02x  %02x %02x %02x %02x %02x "
 	       "%02x %02x %02x",
-	       line, shadow_of(line)[0], shadow_of(line)[1], shadow_of(line)[2], shadow_of(line)[3],
-	       shadow_of(line)[4], shadow_of(line)[5], shadow_of(line)[6], shadow_of(line)[7],
-	       shadow_of(line)[8], shadow_of(line)[9], shadow_of(line)[10], shadow_of(line)[11],
-	       shadow_of(line)[12], shadow_of(line)[13], shadow_of(line)[14], shadow_of(line)[15]);
+	       line, shadow_of(line)[0], shadow_of(line)[1], shadow_of(line)[2], shadow_of(line)[3], shadow_of(line)[4],
+	       shadow_of(line)[5], shadow_of(line)[6], shadow_of(line)[7], shadow_of(line)[8], shadow_of(line)[9],
+	       shadow_of(line)[10], shadow_of(line)[11], shadow_of(line)[12], shadow_of(line)[13], shadow_of(line)[14],
+	       shadow_of(line)[15]);
 }
 
 static void NOINLINE report(uint64_t start, uint64_t bytes, uint64_t bad, bool write, const void *caller)
@@ -111,8 +111,8 @@ static void NOINLINE report(uint64_t start, uint64_t bytes, uint64_t bad, bool w
 	if (why < GRANULE && has_shadow(bad + GRANULE, 1))
 		why = *shadow_of(bad + GRANULE);
 	show_shadow(bad);
-	panic("kasan: %s of %lu bytes at 0x%lx by %s touches 0x%lx: %s", write ? "write" : "read", bytes,
-	      start, symbol_format(where, sizeof(where), (uint64_t)caller), bad, reason(why));
+	panic("kasan: %s of %lu bytes at 0x%lx by %s touches 0x%lx: %s", write ? "write" : "read", bytes, start,
+	      symbol_format(where, sizeof(where), (uint64_t)caller), bad, reason(why));
 }
 
 static ALWAYS_INLINE void check(uint64_t start, uint64_t bytes, bool write, const void *caller)
@@ -132,6 +132,11 @@ static ALWAYS_INLINE void check(uint64_t start, uint64_t bytes, bool write, cons
 void kasan_check(const void *start, size_t bytes, bool write)
 {
 	check((uint64_t)start, bytes, write, __builtin_return_address(0));
+}
+
+bool kasan_allows(const void *start, size_t bytes)
+{
+	return !is_on || !bytes || !has_shadow((uint64_t)start, bytes) || !first_bad((uint64_t)start, bytes);
 }
 
 /* What the compiler calls. "noabort": it does not assume that we do not return. */

@@ -57,7 +57,6 @@ struct argument {
 
 static uint64_t reports;
 static bool is_warn_only;
-static bool is_told; /* the command line was looked at */
 
 uint64_t ubsan_reports(void)
 {
@@ -66,19 +65,16 @@ uint64_t ubsan_reports(void)
 
 bool ubsan_set_warn(bool warn)
 {
-	is_told = true;
 	return atomic_exchange(&is_warn_only, warn);
 }
 
-static bool warns_only(void)
+void ubsan_init(void)
 {
-	const char *wanted;
+	const char *wanted = cmdline_value("ubsan");
 
-	if (!is_told) {
-		wanted = cmdline_value("ubsan");
-		ubsan_set_warn(wanted && strcmp(wanted, "warn") == 0);
-	}
-	return is_warn_only;
+	if (wanted && strcmp(wanted, "warn") != 0)
+		pr_err("ubsan=%s: only \"warn\" is known; findings are panics", wanted);
+	ubsan_set_warn(wanted && strcmp(wanted, "warn") == 0);
 }
 
 static void PRINTF(2, 3) report(struct location *at, const char *fmt, ...)
@@ -93,7 +89,7 @@ static void PRINTF(2, 3) report(struct location *at, const char *fmt, ...)
 	va_start(args, fmt);
 	format_v(what, sizeof(what), fmt, args);
 	va_end(args);
-	if (!warns_only())
+	if (!load_relaxed(&is_warn_only))
 		panic("ubsan: %s:%u:%u: %s", at->file, at->line, column, what);
 	warn_with_backtrace(at->file, (int)at->line, "ubsan: %s", what);
 }
@@ -173,14 +169,13 @@ void __ubsan_handle_divrem_overflow(struct operation *record, uint64_t left, uin
 
 void __ubsan_handle_shift_out_of_bounds(struct shift *record, uint64_t left, uint64_t right)
 {
-	report(&record->at, "shifting %s (%s, %u bits) by %s", show(record->left, left).text,
-	       record->left->name, width(record->left), show(record->right, right).text);
+	report(&record->at, "shifting %s (%s, %u bits) by %s", show(record->left, left).text, record->left->name,
+	       width(record->left), show(record->right, right).text);
 }
 
 void __ubsan_handle_out_of_bounds(struct bounds *record, uint64_t index)
 {
-	report(&record->at, "index %s is outside of %s", show(record->index, index).text,
-	       record->array->name);
+	report(&record->at, "index %s is outside of %s", show(record->index, index).text, record->array->name);
 }
 
 void __ubsan_handle_pointer_overflow(struct location *at, uint64_t base, uint64_t result)
@@ -193,8 +188,7 @@ void __ubsan_handle_type_mismatch_v1(struct mismatch *record, uint64_t pointer)
 	if (pointer == 0)
 		report(&record->at, "a null pointer used as %s", record->type->name);
 	else
-		report(&record->at, "0x%lx has not the room (or alignment) for %s", pointer,
-		       record->type->name);
+		report(&record->at, "0x%lx has not the room (or alignment) for %s", pointer, record->type->name);
 }
 
 void __ubsan_handle_load_invalid_value(struct operation *record, uint64_t value)

@@ -2,6 +2,7 @@
 guest_tests := $(addprefix tests/unit/,x86_64_paging_test.c x86_64_stack_test.c kernel_scheduler_test.c)
 # CPUs, time, interrupts
 guest_tests += $(patsubst %,tests/unit/x86_64_%_test.c,call clock irq trap)
+guest_tests += tests/unit/kernel_sanitizer_test.c
 both_tests := $(addprefix tests/unit/,kernel_mutex_test.c kernel_spinlock_test.c kernel_thread_test.c kernel_timer_test.c \
 	kernel_wait_test.c kernel_work_test.c)
 tests_both += $(both_tests)
@@ -17,3 +18,8 @@ tests_both += $(wildcard tests/unit/mm_*.c)
 tests_guest += $(guest_tests)
 tests_both += $(addprefix tests/unit/boot_,pvh_test.c multiboot2_test.c efi_map_test.c efi_handover_test.c)
 tests_both += $(addprefix tests/unit/,kernel_boot_info_test.c x86_64_page_table_test.c)
+# lib, the firmware's tables, PCI, sanitizers
+tests_both += $(addprefix tests/unit/lib_,bitmap_test.c errno_test.c format_test.c parse_test.c rand_test.c sort_test.c \
+	sparse_bitmap_test.c string_test.c)
+tests_both += $(addprefix tests/unit/,pci_script.c drivers_acpi_test.c drivers_acpi_tables_test.c drivers_pci_test.c)
+tests_both += $(addprefix tests/unit/drivers_pci_,bar_test.c files_test.c route_test.c scan_test.c)
