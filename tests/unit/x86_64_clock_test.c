@@ -157,33 +157,51 @@ KTEST(clock, the_exchange_finds_no_difference_where_there_is_none)
 	EXPECT(t, time_ns() < NS_PER_S * 3600); /* an offset would have put it anywhere */
 }
 
-/* Against a clock that had no part in it: the PIT counts 1.193182 MHz. */
-KTEST(clock, a_second_is_as_long_as_the_pit_says)
+/* ---- against a clock that had no part in it: the PIT counts 1.193182 MHz ---- */
+
+static uint32_t read_pit(void)
 {
-	uint32_t low, from, to;
-	uint64_t start, ns, expected;
+	uint32_t low;
+
+	outb(0x43, 0x80);
+	low = inb(0x42);
+	return (uint32_t)inb(0x42) << 8 | low;
+}
+
+/* How long @ns is by the PIT; 0: there is none. */
+static uint64_t by_the_pit(uint64_t *ns)
+{
+	uint64_t start, wanted = *ns;
+	uint32_t from;
 
 	outb(0x61, (inb(0x61) & ~2u) | 1);
 	outb(0x43, 0xb0);
 	outb(0x42, 0xff);
 	outb(0x42, 0xff);
-	outb(0x43, 0x80);
-	low = inb(0x42);
-	from = inb(0x42) << 8 | low;
+	from = read_pit();
 	start = time_ns();
-	while (time_ns() - start < 10 * NS_PER_MS)
+	while (time_ns() - start < wanted)
 		cpu_relax();
-	outb(0x43, 0x80);
-	low = inb(0x42);
-	to = inb(0x42) << 8 | low;
-	ns = time_ns() - start;
-	if (from == to) {
-		ktest_skip(t, "no PIT");
-		return;
+	*ns = time_ns() - start;
+	return (uint64_t)(from - read_pit()) * NS_PER_S / 1193182;
+}
+
+KTEST(clock, a_second_is_as_long_as_the_pit_says)
+{
+	uint64_t ours = 0, pit = 0;
+
+	/* The host may take the CPU away between two readings: one try of ten must fit, to 2 %. */
+	for (unsigned int i = 0; i < 10; i++) {
+		ours = 10 * NS_PER_MS;
+		pit = by_the_pit(&ours);
+		if (pit == 0) {
+			ktest_skip(t, "no PIT");
+			return;
+		}
+		if (ours < pit + pit / 50 && pit < ours + ours / 50)
+			break;
 	}
-	expected = (uint64_t)(from - to) * NS_PER_S / 1193182;
-	ktest_note(t, "%llu us by our clock, %llu us by the PIT", ns / NS_PER_US, expected / NS_PER_US);
-	/* 5 %: the host may be busy between two readings. */
-	EXPECT(t, ns < expected + expected / 20 + NS_PER_MS);
-	EXPECT(t, expected < ns + ns / 20 + NS_PER_MS);
+	ktest_note(t, "%llu us by our clock, %llu us by the PIT", ours / NS_PER_US, pit / NS_PER_US);
+	EXPECT(t, ours < pit + pit / 50);
+	EXPECT(t, pit < ours + ours / 50);
 }
