@@ -1,6 +1,7 @@
 # Most are only hosted until each is seen to pass in the guest.
 guest_tests := $(addprefix tests/unit/,x86_64_paging_test.c x86_64_stack_test.c kernel_scheduler_test.c)
 # CPUs, time, interrupts
+guest_tests += tests/unit/boot_boot_test.c
 guest_tests += $(patsubst %,tests/unit/x86_64_%_test.c,call clock irq trap)
 guest_tests += tests/unit/kernel_sanitizer_test.c
 both_tests := $(addprefix tests/unit/,kernel_mutex_test.c kernel_spinlock_test.c kernel_thread_test.c kernel_timer_test.c \

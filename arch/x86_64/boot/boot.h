@@ -10,10 +10,7 @@
 #ifndef __ASSEMBLY__
 #include "lib/compiler.h"
 
-/* The boot stub's tables map this much at 0 and in the direct map. */
-#define BOOT_MAPPED_BYTES GIB(4)
-
-/* Start.S ends here, on the boot stack, in the image's high addresses; @pointer is what the loader passed, physical. */
+/* start.S ends here, on the boot stack, in the image's high addresses; @pointer is what the loader passed, physical. */
 void boot_start_64(int kind, uint64_t pointer) NORETURN;
 
 extern uint64_t boot_entry_cycles;
