@@ -1,10 +1,11 @@
 /*
  * The lock-order checker of debug builds; see lock_order.h for the idea.
  *
- * Classes are numbered as they are met, found by the text of their name. after[a] is the set of classes that were taken
+ * Classes are numbered as they are met. A class is the text of a name; a small hash table leads from the pointer to the
+ * number, and only a pointer that was never seen is compared as text. after[a] is the set of classes that were taken
  * while a was held, directly. A new edge a → b asks whether a can be reached from b: then the two orders contradict
  * each other, and the path found is the other order. Edges are kept for ever, so the search runs once per new
- * edge and the common case is one bit test.
+ * edge and the common case is one bit test. Each edge remembers where both its locks were taken, for the report.
  *
  * A class that an interrupt handler takes must never be held with interrupts on: both facts are noted per class.
  *
@@ -18,6 +19,7 @@
 
 #include "kernel/lock_order_internal.h"
 #include "kernel/panic.h"
+#include "kernel/printk.h"
 #include "kernel/thread.h"
 #include "lib/atomic.h"
 #include "lib/bitmap.h"
@@ -25,6 +27,8 @@
 
 #define MAX_CLASSES 192
 #define SET_WORDS   BITMAP_WORDS(MAX_CLASSES)
+#define MAX_EDGES   1024
+#define NAME_SLOTS  1024u /* pointers of names; a power of two */
 
 static struct lock_class {
 	const char *name;
@@ -35,6 +39,25 @@ static struct lock_class {
 } classes[MAX_CLASSES];
 static unsigned int nr_classes;
 static uint32_t table_lock;
+static bool reporting; /* an inversion was found: the report takes locks too, and they are not checked any more */
+
+/* Where the locks of an edge were taken when it was met first. */
+static struct edge_places {
+	uint16_t from, to;
+	const void *from_where, *to_where;
+} edges[MAX_EDGES];
+static unsigned int nr_edges;
+
+/* Published by the name; the class is there before. */
+static struct name_slot {
+	const char *name;
+	unsigned int class;
+} name_slots[NAME_SLOTS];
+
+static bool enabled(void)
+{
+	return !load_relaxed(&reporting) && !panicking();
+}
 
 static unsigned long table_take(void)
 {
@@ -53,34 +76,54 @@ static void table_release(unsigned long flags)
 
 /* ---- classes ---- */
 
-static int find_class(const char *name, unsigned int count)
+/* The slot of this pointer, or the free one where it belongs. */
+static struct name_slot *slot_of(const char *name)
 {
-	for (unsigned int i = 0; i < count; i++)
-		if (classes[i].name == name || strcmp(classes[i].name, name) == 0)
-			return (int)i;
-	return -1;
+	uint32_t hash = (uint32_t)(((uintptr_t)name * 0x9e3779b97f4a7c15ull) >> 32);
+
+	for (uint32_t probe = 0; probe < NAME_SLOTS; probe++) {
+		struct name_slot *slot = &name_slots[(hash + probe) % NAME_SLOTS];
+		const char *there = load_acquire(&slot->name);
+
+		if (there == name || !there)
+			return slot;
+	}
+	panic("more than %u names of locks", NAME_SLOTS);
+}
+
+/* With the table's lock: by its text, or a new one. MAX_CLASSES: there is no room. */
+static unsigned int class_of_text(const char *name, enum lock_kind kind)
+{
+	unsigned int class = 0;
+
+	while (class < nr_classes && strcmp(classes[class].name, name) != 0)
+		class++;
+	if (class == nr_classes && class < MAX_CLASSES) {
+		classes[class].name = name;
+		classes[class].kind = kind;
+		store_release(&nr_classes, nr_classes + 1);
+	}
+	return class;
 }
 
 static unsigned int class_of(const char *name, enum lock_kind kind)
 {
-	int found = find_class(name, load_acquire(&nr_classes));
+	struct name_slot *slot = slot_of(name);
+	unsigned int class;
 	unsigned long flags;
 
-	if (found >= 0)
-		return (unsigned int)found;
+	if (likely(load_relaxed(&slot->name)))
+		return slot->class;
 	flags = table_take();
-	found = find_class(name, nr_classes);
-	if (found < 0) {
-		found = (int)nr_classes;
-		if (found < MAX_CLASSES) {
-			classes[found].name = name;
-			classes[found].kind = kind;
-			store_release(&nr_classes, nr_classes + 1);
-		}
+	class = class_of_text(name, kind);
+	slot = slot_of(name);
+	if (!load_relaxed(&slot->name) && class < MAX_CLASSES) {
+		slot->class = class;
+		store_release(&slot->name, name);
 	}
 	table_release(flags);
-	ASSERT(found < MAX_CLASSES, "more than %d lock classes", MAX_CLASSES);
-	return (unsigned int)found;
+	ASSERT(class < MAX_CLASSES, "more than %d lock classes", MAX_CLASSES);
+	return class;
 }
 
 /* ---- edges ---- */
@@ -109,19 +152,50 @@ static size_t find_path(unsigned int from, unsigned int to, uint64_t *seen, uint
 	return 0;
 }
 
-static void inversion(unsigned int held, unsigned int wanted, const uint16_t *path, size_t length) NORETURN;
-static void inversion(unsigned int held, unsigned int wanted, const uint16_t *path, size_t length)
+static const char *place(char buffer[80], const void *where)
 {
-	char chain[400];
+	return symbol_format(buffer, 80, (uint64_t)(uintptr_t)where);
+}
+
+static void report_edge(unsigned int from, unsigned int to)
+{
+	char from_place[80], to_place[80];
+
+	for (unsigned int i = 0; i < nr_edges; i++)
+		if (edges[i].from == from && edges[i].to == to)
+			pr_err("lock order:   earlier %s was taken at %s while %s, taken at %s, was held", classes[to].name,
+			       place(to_place, edges[i].to_where), classes[from].name,
+			       place(from_place, edges[i].from_where));
+}
+
+static void inversion(unsigned int held, const void *held_where, unsigned int wanted, const void *where,
+		      const uint16_t *path, size_t length) NORETURN;
+static void inversion(unsigned int held, const void *held_where, unsigned int wanted, const void *where,
+		      const uint16_t *path, size_t length)
+{
+	char chain[400], held_place[80], wanted_place[80];
 	size_t at = 0;
 
+	pr_err("lock order: now %s is to be taken at %s while %s, taken at %s, is held", classes[wanted].name,
+	       place(wanted_place, where), classes[held].name, place(held_place, held_where));
+	for (size_t i = 1; i < length; i++)
+		report_edge(path[i - 1], path[i]);
 	for (size_t i = 0; i < length && at < sizeof(chain); i++)
 		at += (size_t)format(chain + at, sizeof(chain) - at, "%s%s", i ? " -> " : "", classes[path[i]].name);
 	panic("lock order inversion: %s is taken while %s is held, but before it was %s", classes[wanted].name,
 	      classes[held].name, chain);
 }
 
-static void add_edge(unsigned int held, unsigned int wanted)
+static void note_edge(unsigned int held, const void *held_where, unsigned int wanted, const void *where)
+{
+	uint64_t *word = &classes[held].after[wanted / BITS_PER_WORD];
+
+	if (nr_edges < MAX_EDGES)
+		edges[nr_edges++] = (struct edge_places){(uint16_t)held, (uint16_t)wanted, held_where, where};
+	store_relaxed(word, *word | 1ull << (wanted % BITS_PER_WORD));
+}
+
+static void add_edge(unsigned int held, const void *held_where, unsigned int wanted, const void *where)
 {
 	static uint64_t seen[SET_WORDS];
 	static uint16_t path[MAX_CLASSES];
@@ -131,14 +205,19 @@ static void add_edge(unsigned int held, unsigned int wanted)
 	if (has_edge(held, wanted))
 		return;
 	flags = table_take();
+	if (load_relaxed(&reporting)) { /* another CPU found one, and uses the path */
+		table_release(flags);
+		return;
+	}
 	memset(seen, 0, sizeof(seen));
 	length = find_path(wanted, held, seen, path, 0);
-	if (!length)
-		store_relaxed(&classes[held].after[wanted / BITS_PER_WORD],
-			      classes[held].after[wanted / BITS_PER_WORD] | 1ull << (wanted % BITS_PER_WORD));
+	if (length)
+		store_relaxed(&reporting, true);
+	else if (!has_edge(held, wanted))
+		note_edge(held, held_where, wanted, where);
 	table_release(flags);
 	if (length)
-		inversion(held, wanted, path, length);
+		inversion(held, held_where, wanted, where, path, length);
 }
 
 /* ---- interrupts ---- */
@@ -159,12 +238,14 @@ static void note_context(unsigned int class)
 
 /* ---- what a thread holds; interrupts add to it too, so it changes with interrupts off ---- */
 
-static void held_push(struct held_locks *held, const void *lock, unsigned int class, enum lock_kind kind)
+static void held_push(struct held_locks *held, const void *lock, const void *where, unsigned int class,
+		      enum lock_kind kind)
 {
 	unsigned long flags = cpu_irq_save();
 
 	ASSERT(held->count < MAX_HELD_LOCKS, "more than %d locks are held by one thread", MAX_HELD_LOCKS);
 	held->locks[held->count].lock = lock;
+	held->locks[held->count].where = where;
 	held->locks[held->count].class = (uint16_t)class;
 	held->locks[held->count].is_spin = kind == LOCK_SPIN;
 	held->count++;
@@ -191,12 +272,12 @@ static bool held_remove(struct held_locks *held, const void *lock)
 
 /* ---- the calls ---- */
 
-void lock_order_acquire(const void *lock, const char *name, enum lock_kind kind, bool try_only)
+void lock_order_acquire(const void *lock, const char *name, enum lock_kind kind, bool try_only, const void *where)
 {
 	struct held_locks *held;
 	unsigned int class;
 
-	if (panicking())
+	if (!enabled())
 		return;
 	class = class_of(name, kind);
 	held = lock_order_held();
@@ -208,14 +289,14 @@ void lock_order_acquire(const void *lock, const char *name, enum lock_kind kind,
 		/* Two locks of one class: no order is known among them, so none may be assumed. */
 		if (held->locks[i].class == class)
 			panic("two locks of class %s are taken together", name);
-		add_edge(held->locks[i].class, class);
+		add_edge(held->locks[i].class, held->locks[i].where, class, where);
 	}
-	held_push(held, lock, class, kind);
+	held_push(held, lock, where, class, kind);
 }
 
 void lock_order_release(const void *lock, const char *name)
 {
-	if (!panicking() && !held_remove(lock_order_held(), lock))
+	if (enabled() && !held_remove(lock_order_held(), lock))
 		panic("lock %s is released by a thread that does not hold it", name);
 }
 
@@ -223,7 +304,7 @@ void lock_order_may_sleep(const char *what)
 {
 	struct held_locks *held = lock_order_held();
 
-	if (panicking())
+	if (!enabled())
 		return;
 	for (uint32_t i = 0; i < held->count; i++)
 		if (held->locks[i].is_spin)

@@ -12,13 +12,15 @@
 enum lock_kind { LOCK_SPIN, LOCK_MUTEX };
 
 #ifdef BALLONET_DEBUG
-void lock_order_acquire(const void *lock, const char *name, enum lock_kind kind, bool try_only);
+/* Before waiting for @lock (a trylock: after it has it). @where: the caller's address, for the report. */
+void lock_order_acquire(const void *lock, const char *name, enum lock_kind kind, bool try_only, const void *where);
+/* While it is still held. */
 void lock_order_release(const void *lock, const char *name);
 /* Panics if the caller holds a spin lock or is in an interrupt: called before anything that may sleep. */
 void lock_order_may_sleep(const char *what);
 #else
 static inline void lock_order_acquire(const void *lock UNUSED, const char *name UNUSED, enum lock_kind kind UNUSED,
-				      bool try_only UNUSED)
+				      bool try_only UNUSED, const void *where UNUSED)
 {
 }
 static inline void lock_order_release(const void *lock UNUSED, const char *name UNUSED)

@@ -10,7 +10,7 @@
 struct held_locks {
 	uint32_t count;
 	struct {
-		const void *lock;
+		const void *lock, *where;
 		uint16_t class;
 		bool is_spin;
 	} locks[MAX_HELD_LOCKS];

@@ -11,6 +11,8 @@
 #include "kernel/scheduler.h"
 #include "lib/atomic.h"
 
+#define CALLER __builtin_return_address(0)
+
 void mutex_init(struct mutex *mutex, const char *name)
 {
 	mutex->owner = NULL;
@@ -34,7 +36,7 @@ bool mutex_trylock(struct mutex *mutex)
 {
 	if (!take_free(mutex))
 		return false;
-	lock_order_acquire(mutex, mutex->name, LOCK_MUTEX, true);
+	lock_order_acquire(mutex, mutex->name, LOCK_MUTEX, true, CALLER);
 	return true;
 }
 
@@ -61,7 +63,7 @@ void mutex_lock(struct mutex *mutex)
 {
 	lock_order_may_sleep("mutex_lock");
 	ASSERT(!mutex_is_mine(mutex), "mutex %s locked twice by one thread", mutex->name);
-	lock_order_acquire(mutex, mutex->name, LOCK_MUTEX, false);
+	lock_order_acquire(mutex, mutex->name, LOCK_MUTEX, false, CALLER);
 	if (!take_free(mutex))
 		lock_slow(mutex);
 }

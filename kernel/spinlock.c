@@ -18,6 +18,8 @@
 #include "kernel/thread.h"
 #include "lib/atomic.h"
 
+#define CALLER __builtin_return_address(0)
+
 #ifdef BALLONET_DEBUG
 static inline void note_owner(struct spinlock *lock)
 {
@@ -63,9 +65,9 @@ static NOINLINE void spin(struct spinlock *lock)
 }
 
 /* Preemption is off already. */
-static ALWAYS_INLINE void acquire(struct spinlock *lock)
+static ALWAYS_INLINE void acquire(struct spinlock *lock, const void *caller)
 {
-	lock_order_acquire(lock, lock->name, LOCK_SPIN, false);
+	lock_order_acquire(lock, lock->name, LOCK_SPIN, false, caller);
 	if (unlikely(!take(lock)))
 		spin(lock);
 	note_owner(lock);
@@ -81,7 +83,7 @@ static ALWAYS_INLINE void release(struct spinlock *lock)
 void spin_lock(struct spinlock *lock)
 {
 	preempt_disable();
-	acquire(lock);
+	acquire(lock, CALLER);
 }
 
 bool spin_trylock(struct spinlock *lock)
@@ -92,7 +94,7 @@ bool spin_trylock(struct spinlock *lock)
 		return false;
 	}
 	note_owner(lock);
-	lock_order_acquire(lock, lock->name, LOCK_SPIN, true);
+	lock_order_acquire(lock, lock->name, LOCK_SPIN, true, CALLER);
 	return true;
 }
 
@@ -107,7 +109,7 @@ unsigned long spin_lock_irqsave(struct spinlock *lock)
 	unsigned long flags = cpu_irq_save();
 
 	preempt_disable();
-	acquire(lock);
+	acquire(lock, CALLER);
 	return flags;
 }
 

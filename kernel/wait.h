@@ -37,7 +37,10 @@ void wait_prepare(struct wait_queue *queue, struct waiter *waiter);
 bool wait_sleep(struct waiter *waiter, uint64_t deadline_ns);
 void wait_finish(struct wait_queue *queue, struct waiter *waiter);
 
-/* The first waiter, or all. True if there was one. */
+/*
+ * The first waiter, or all. True if there was one. Who waits for one of several things and was woken by wake_up() for a
+ * second one while it took the first passes the wake-up on: it wakes again if there is more (see kernel/work.c).
+ */
 bool wake_up(struct wait_queue *queue);
 void wake_up_all(struct wait_queue *queue);
 

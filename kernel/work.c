@@ -105,6 +105,15 @@ static struct work *take_item(void)
 	return work;
 }
 
+static bool have_items(void)
+{
+	unsigned long flags = spin_lock_irqsave(&lock);
+	bool any = first_item() != NULL;
+
+	spin_unlock_irqrestore(&lock, flags);
+	return any;
+}
+
 /* The item may be freed by its owner as soon as the lock is let go, unless it is to run again. */
 static void item_done(struct work *work)
 {
@@ -125,6 +134,9 @@ static int worker(void *argument UNUSED)
 		struct work *work;
 
 		wait_event(&idle_workers, (work = take_item()));
+		/* Until wait_event() ended, a wake-up meant for somebody who is free may have come here. */
+		if (have_items())
+			wake_up(&idle_workers);
 		ensure_worker();
 		work->run(work);
 		item_done(work);

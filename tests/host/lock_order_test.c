@@ -99,6 +99,8 @@ static void consistent_order(void *argument UNUSED)
 KTEST(lock_order, an_inversion_over_three_locks_panics_and_names_the_chain)
 {
 	EXPECT(t, host_panics(invert_over_three, NULL, "test_a -> test_b -> test_c"));
+	EXPECT(t, host_panics(invert_over_three, NULL, "now test_a is to be taken at"));
+	EXPECT(t, host_panics(invert_over_three, NULL, "earlier test_c was taken at"));
 }
 
 KTEST(lock_order, recursion_panics)

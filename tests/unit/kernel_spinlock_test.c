@@ -7,17 +7,22 @@
 
 #include "kernel/ktest.h"
 #include "kernel/thread.h"
+#include "lib/atomic.h"
 
 struct guarded {
 	struct spinlock lock;
-	uint64_t value; /* not atomic: the lock must do */
+	uint64_t value;   /* not atomic: the lock must do */
+	uint32_t present; /* all begin together */
 };
 
 static int count_in_every_way(void *argument)
 {
 	struct guarded *guarded = argument;
 
-	for (int i = 0; i < 3000; i++) {
+	atomic_inc(&guarded->present);
+	while (load_acquire(&guarded->present) < 4)
+		thread_yield();
+	for (int i = 0; i < 30000; i++) {
 		unsigned long flags;
 
 		switch (i % 3) {
@@ -52,7 +57,7 @@ KTEST(spinlock, one_at_a_time)
 	}
 	for (int i = 0; i < 4; i++)
 		thread_join(threads[i]);
-	EXPECT_EQ(t, guarded.value, 12000u);
+	EXPECT_EQ(t, guarded.value, 120000u);
 }
 
 KTEST(spinlock, holding_one_forbids_sleeping)
