@@ -27,14 +27,14 @@
 
 #include <arch/cpu.h>
 
-#define RETRY_NS          (200 * NS_PER_MS) /* after the memory was short */
-#define IDLE_NS           NS_PER_S          /* to look at the target even if no interrupt came */
-#define SPIN_NS           (200 * NS_PER_US) /* for an answer, before sleeping for it */
-#define ACTUAL_EVERY_NS   (20 * NS_PER_MS)
+#define RETRY_NS	(200 * NS_PER_MS) /* after the memory was short */
+#define IDLE_NS		NS_PER_S	  /* to look at the target even if no interrupt came */
+#define SPIN_NS		(200 * NS_PER_US) /* for an answer, before sleeping for it */
+#define ACTUAL_EVERY_NS (20 * NS_PER_MS)
 
 const struct balloon_method *const balloon_methods[NR_BALLOON_METHODS] = {
-    [BALLOON_METHOD_REPORT] = &balloon_method_report,
-    [BALLOON_METHOD_PFN] = &balloon_method_pfn,
+	[BALLOON_METHOD_REPORT] = &balloon_method_report,
+	[BALLOON_METHOD_PFN] = &balloon_method_pfn,
 };
 
 enum turn { TURN_PROGRESS, TURN_WAIT, TURN_BROKEN };

@@ -71,10 +71,10 @@ static void show_one(struct balloon *balloon, struct sink *out)
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++)
 		sink_printf(out, "held_%s %llu\n", balloon_methods[method]->name,
 			    (unsigned long long)balloon->holds[method].nr_pages);
-	sink_printf(out, "inflating %llu\ndeflating %llu\nstarved %u\n",
-		    (unsigned long long)balloon->inflating_pages, (unsigned long long)balloon->deflating_pages,
-		    balloon->starved);
-	sink_printf(out, "inflated_total %llu\ndeflated_total %llu\nbatches %llu\ntargets %llu\nretries %llu\nstats %llu\n",
+	sink_printf(out, "inflating %llu\ndeflating %llu\nstarved %u\n", (unsigned long long)balloon->inflating_pages,
+		    (unsigned long long)balloon->deflating_pages, balloon->starved);
+	sink_printf(out,
+		    "inflated_total %llu\ndeflated_total %llu\nbatches %llu\ntargets %llu\nretries %llu\nstats %llu\n",
 		    (unsigned long long)counters->inflated_pages, (unsigned long long)counters->deflated_pages,
 		    (unsigned long long)counters->batches, (unsigned long long)counters->targets,
 		    (unsigned long long)counters->retries, (unsigned long long)counters->stats_requests);

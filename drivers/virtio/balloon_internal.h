@@ -21,18 +21,18 @@
 
 /* 5.5.3 */
 #define BALLOON_F_MUST_TELL_HOST 0u
-#define BALLOON_F_STATS_VQ       1u
+#define BALLOON_F_STATS_VQ	 1u
 #define BALLOON_F_DEFLATE_ON_OOM 2u
 #define BALLOON_F_FREE_PAGE_HINT 3u
-#define BALLOON_F_PAGE_POISON    4u
-#define BALLOON_F_REPORTING      5u
+#define BALLOON_F_PAGE_POISON	 4u
+#define BALLOON_F_REPORTING	 5u
 
 /* 5.5.4: offsets in the configuration. */
 #define BALLOON_CONFIG_NUM_PAGES 0u
-#define BALLOON_CONFIG_ACTUAL    4u
+#define BALLOON_CONFIG_ACTUAL	 4u
 
-#define BALLOON_NR_BATCHES       8u
-#define BALLOON_PFNS_PER_BATCH   (PAGE_SIZE / sizeof(uint32_t)) /* 1024: one page of numbers, one block of order 10 */
+#define BALLOON_NR_BATCHES	 8u
+#define BALLOON_PFNS_PER_BATCH	 (PAGE_SIZE / sizeof(uint32_t)) /* 1024: one page of numbers, one block of order 10 */
 #define BALLOON_BLOCKS_PER_BATCH 64u
 
 enum balloon_queue {
@@ -96,8 +96,8 @@ struct balloon_batch {
 	enum balloon_method_id method;
 	unsigned int nr_blocks;
 	uint64_t nr_pages, sent_ns;
-	uint64_t *blocks;              /* [BALLOON_PFNS_PER_BATCH] */
-	uint32_t *pfns;                /* [BALLOON_PFNS_PER_BATCH]: a page, for the device */
+	uint64_t *blocks;	       /* [BALLOON_PFNS_PER_BATCH] */
+	uint32_t *pfns;		       /* [BALLOON_PFNS_PER_BATCH]: a page, for the device */
 	struct balloon_bundle *bundle; /* INFLATING: where the blocks will be remembered */
 };
 
@@ -127,8 +127,8 @@ struct balloon {
 	uint64_t inflating_pages, deflating_pages;
 	uint64_t actual_pages; /* as last written to the device */
 	uint64_t actual_written_ns;
-	unsigned int order;    /* the largest that the allocator still had */
-	bool starved;          /* no memory could be taken; not before retry_at_ns again */
+	unsigned int order; /* the largest that the allocator still had */
+	bool starved;	    /* no memory could be taken; not before retry_at_ns again */
 	bool starved_said, unavailable_said;
 	uint64_t retry_at_ns;
 	struct page *stats_page;
@@ -156,7 +156,8 @@ void balloon_list_del(struct balloon *balloon);
 uint64_t balloon_held_pages(const struct balloon *balloon);
 /* An idle batch for a method, or NULL. */
 struct balloon_batch *balloon_take_batch(struct balloon *balloon, enum balloon_method_id method);
-/* Takes up to @wanted pages from the allocator, as large blocks as there are, and a bundle for them; how many it got. */
+/* Takes up to @wanted pages from the allocator, as large blocks as there are, and a bundle for them; how many it got.
+ */
 uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_batch *batch, uint64_t wanted);
 /* Takes what was held last, up to the block with which it makes @surplus pages, or more; how many. */
 uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *batch, uint64_t surplus);

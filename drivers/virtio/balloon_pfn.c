@@ -32,8 +32,8 @@ static uint32_t write_numbers(struct balloon_batch *batch)
 static int send(struct virtqueue *vq, struct balloon_batch *batch)
 {
 	struct virtqueue_buffer numbers = {
-	    .address = virt_to_phys(batch->pfns),
-	    .bytes = write_numbers(batch) * sizeof(uint32_t),
+		.address = virt_to_phys(batch->pfns),
+		.bytes = write_numbers(batch) * sizeof(uint32_t),
 	};
 	int error = virtqueue_add(vq, &numbers, 1, 0, batch);
 
@@ -53,10 +53,10 @@ static int pfn_deflate(struct balloon *balloon, struct balloon_batch *batch)
 }
 
 const struct balloon_method balloon_method_pfn = {
-    .name = "pfn",
-    .available = pfn_available,
-    .most_blocks = pfn_most_blocks,
-    .most_pages = BALLOON_PFNS_PER_BATCH,
-    .inflate = pfn_inflate,
-    .deflate = pfn_deflate,
+	.name = "pfn",
+	.available = pfn_available,
+	.most_blocks = pfn_most_blocks,
+	.most_pages = BALLOON_PFNS_PER_BATCH,
+	.inflate = pfn_inflate,
+	.deflate = pfn_deflate,
 };

@@ -89,22 +89,22 @@ static int set_up_queues(struct balloon *balloon)
 {
 	struct virtio_device *dev = balloon->dev;
 	struct virtio_queue_request requests[VIRTIO_MAX_QUEUES] = {
-	    {.name = "inflate", .used = queue_used},
-	    {.name = "deflate", .used = queue_used},
+		{.name = "inflate", .used = queue_used},
+		{.name = "deflate", .used = queue_used},
 	};
 	unsigned int count = 2, stats = 0, report = 0;
 	int error;
 
 	if (dev->offered & BIT(BALLOON_F_STATS_VQ))
 		requests[stats = count++] = (struct virtio_queue_request){
-		    .name = virtio_has_feature(dev, BALLOON_F_STATS_VQ) ? "stats" : NULL, .used = queue_used};
+			.name = virtio_has_feature(dev, BALLOON_F_STATS_VQ) ? "stats" : NULL, .used = queue_used};
 	if (dev->offered & BIT(BALLOON_F_FREE_PAGE_HINT))
 		requests[count++] = (struct virtio_queue_request){.name = NULL};
 	if (dev->offered & BIT(BALLOON_F_REPORTING))
 		requests[report = count++] = (struct virtio_queue_request){
-		    .name = virtio_has_feature(dev, BALLOON_F_REPORTING) ? "report" : NULL,
-		    .tables = BALLOON_NR_BATCHES,
-		    .used = queue_used,
+			.name = virtio_has_feature(dev, BALLOON_F_REPORTING) ? "report" : NULL,
+			.tables = BALLOON_NR_BATCHES,
+			.used = queue_used,
 		};
 	error = virtio_setup_queues(dev, requests, count);
 	if (error)
@@ -171,10 +171,10 @@ static void balloon_remove(struct virtio_device *dev)
 }
 
 const struct virtio_driver balloon_driver = {
-    .name = "virtio_balloon",
-    .device_id = VIRTIO_ID_BALLOON,
-    .features = DRIVER_FEATURES,
-    .probe = balloon_probe,
-    .remove = balloon_remove,
-    .config_changed = balloon_config_changed,
+	.name = "virtio_balloon",
+	.device_id = VIRTIO_ID_BALLOON,
+	.features = DRIVER_FEATURES,
+	.probe = balloon_probe,
+	.remove = balloon_remove,
+	.config_changed = balloon_config_changed,
 };

@@ -28,8 +28,8 @@ static int report_inflate(struct balloon *balloon, struct balloon_batch *batch)
 
 	for (unsigned int at = 0; at < batch->nr_blocks; at++)
 		buffers[at] = (struct virtqueue_buffer){
-		    .address = balloon_block_pfn(batch->blocks[at]) << PAGE_SHIFT,
-		    .bytes = (uint32_t)(balloon_block_pages(batch->blocks[at]) << PAGE_SHIFT),
+			.address = balloon_block_pfn(batch->blocks[at]) << PAGE_SHIFT,
+			.bytes = (uint32_t)(balloon_block_pages(batch->blocks[at]) << PAGE_SHIFT),
 		};
 	error = virtqueue_add(vq, buffers, 0, batch->nr_blocks, batch);
 	if (!error)
@@ -38,10 +38,10 @@ static int report_inflate(struct balloon *balloon, struct balloon_batch *batch)
 }
 
 const struct balloon_method balloon_method_report = {
-    .name = "report",
-    .available = report_available,
-    .most_blocks = report_most_blocks,
-    .most_pages = BALLOON_BLOCKS_PER_BATCH << MAX_ORDER,
-    .inflate = report_inflate,
-    .deflate = NULL,
+	.name = "report",
+	.available = report_available,
+	.most_blocks = report_most_blocks,
+	.most_pages = BALLOON_BLOCKS_PER_BATCH << MAX_ORDER,
+	.inflate = report_inflate,
+	.deflate = NULL,
 };

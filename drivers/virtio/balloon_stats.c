@@ -72,8 +72,8 @@ static int send(struct balloon *balloon)
 	struct virtqueue *vq = balloon->queues[BALLOON_QUEUE_STATS];
 	struct stat_entry *entries = page_address(balloon->stats_page);
 	struct virtqueue_buffer buffer = {
-	    .address = page_to_phys(balloon->stats_page),
-	    .bytes = NR_STATS * sizeof(*entries),
+		.address = page_to_phys(balloon->stats_page),
+		.bytes = NR_STATS * sizeof(*entries),
 	};
 	uint64_t values[NR_STATS];
 	int error;

@@ -185,7 +185,8 @@ static const struct virtio_driver *find_driver(uint32_t device_id)
 static uint64_t wanted_features(struct virtio_device *dev)
 {
 	uint64_t ring = BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX);
-	uint64_t modern = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED);
+	uint64_t packed = virtio_wants_packed() ? BIT(VIRTIO_F_RING_PACKED) : 0;
+	uint64_t modern = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | packed;
 	uint64_t wanted = dev->offered & (dev->driver->features | ring | (dev->legacy ? 0 : modern));
 
 	return dev->driver->choose_features ? dev->driver->choose_features(dev, wanted) : wanted;
@@ -229,7 +230,7 @@ static int probe(struct virtio_device *dev, const struct virtio_driver *driver)
 	wrong = negotiate(dev);
 	if (wrong)
 		return fail(dev, wrong);
-	dev->polled = dev->transport->interrupts_enable(dev) != 0;
+	dev->polled = virtio_wants_poll() || dev->transport->interrupts_enable(dev) != 0;
 
 	error = driver->probe(dev);
 	if (!error)
@@ -304,8 +305,8 @@ static void show_queues(const struct virtio_device *dev, struct sink *out)
 
 		if (!vq)
 			continue;
-		sink_printf(out, " %s=%u/%u%s", virtqueue_name(vq), virtqueue_free_descriptors(vq),
-			    virtqueue_size(vq), virtqueue_is_broken(vq) ? "!" : "");
+		sink_printf(out, " %s=%u/%u%s", virtqueue_name(vq), virtqueue_free_descriptors(vq), virtqueue_size(vq),
+			    virtqueue_is_broken(vq) ? "!" : "");
 	}
 }
 

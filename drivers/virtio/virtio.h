@@ -18,18 +18,18 @@
 
 /* 2.1 */
 #define VIRTIO_STATUS_ACKNOWLEDGE 0x01u
-#define VIRTIO_STATUS_DRIVER      0x02u
-#define VIRTIO_STATUS_DRIVER_OK   0x04u
+#define VIRTIO_STATUS_DRIVER	  0x02u
+#define VIRTIO_STATUS_DRIVER_OK	  0x04u
 #define VIRTIO_STATUS_FEATURES_OK 0x08u
 #define VIRTIO_STATUS_NEEDS_RESET 0x40u
-#define VIRTIO_STATUS_FAILED      0x80u
+#define VIRTIO_STATUS_FAILED	  0x80u
 
 /* 6: bits of the feature word that are no device's own. */
-#define VIRTIO_F_INDIRECT_DESC   28u
-#define VIRTIO_F_EVENT_IDX       29u
-#define VIRTIO_F_VERSION_1       32u
+#define VIRTIO_F_INDIRECT_DESC	 28u
+#define VIRTIO_F_EVENT_IDX	 29u
+#define VIRTIO_F_VERSION_1	 32u
 #define VIRTIO_F_ACCESS_PLATFORM 33u
-#define VIRTIO_F_RING_PACKED     34u
+#define VIRTIO_F_RING_PACKED	 34u
 
 /* 5 */
 #define VIRTIO_ID_BALLOON 5u
@@ -83,31 +83,31 @@ struct virtio_driver {
 
 struct virtio_device {
 	struct list_node node;
-	uint32_t index;              /* "virtio<index>" */
+	uint32_t index; /* "virtio<index>" */
 	char name[16];
 	uint32_t device_id, vendor_id;
 	const struct virtio_transport_ops *transport;
-	bool legacy;                 /* clause 2.4's old interface: no FEATURES_OK, rings at page numbers */
-	uint64_t offered, features;  /* of the device; agreed on */
+	bool legacy;		    /* clause 2.4's old interface: no FEATURES_OK, rings at page numbers */
+	uint64_t offered, features; /* of the device; agreed on */
 	const struct virtio_driver *driver;
 	void *driver_data;
 	bool ready, broken;
-	bool polled;                 /* no interrupts: the core looks every 10 ms */
+	bool polled; /* no interrupts: the core looks every 10 ms */
 	unsigned int nr_queues;
 	struct virtqueue *queues[VIRTIO_MAX_QUEUES]; /* NULL: not set up */
 	struct page *queue_pages[VIRTIO_MAX_QUEUES];
 	uint8_t queue_orders[VIRTIO_MAX_QUEUES];
 	struct work config_work;
 	struct delayed_work poll;
-	uint64_t timeout_ns;         /* for a reset and for answers of a queue; 0: the defaults */
+	uint64_t timeout_ns; /* for a reset and for answers of a queue; 0: the defaults */
 	uint64_t interrupts, config_interrupts;
 };
 
 struct virtio_queue_request {
-	const char *name;                      /* NULL: this queue is not set up, its place stays empty */
-	unsigned int most_descriptors;         /* 0: as many as the device allows (up to 1024) */
-	unsigned int tables;                   /* indirect tables to set aside, if negotiated */
-	void (*used)(struct virtqueue *vq);    /* from interrupts: wake somebody. Owner of @vq is the device. */
+	const char *name;		    /* NULL: this queue is not set up, its place stays empty */
+	unsigned int most_descriptors;	    /* 0: as many as the device allows (up to 1024) */
+	unsigned int tables;		    /* indirect tables to set aside, if negotiated */
+	void (*used)(struct virtqueue *vq); /* from interrupts: wake somebody. Owner of @vq is the device. */
 };
 
 /* ---- for transports ---- */
@@ -130,8 +130,8 @@ static inline bool virtio_has_feature(const struct virtio_device *dev, unsigned 
 	return dev->features >> bit & 1;
 }
 /* Allocates, creates and enables queues 0..@count-1. 0, -ENOENT (the device lacks one), -ENOMEM, -EIO. */
-int virtio_setup_queues(struct virtio_device *dev, const struct virtio_queue_request *requests, unsigned int count)
-	MUST_CHECK;
+int virtio_setup_queues(struct virtio_device *dev, const struct virtio_queue_request *requests,
+			unsigned int count) MUST_CHECK;
 /* DRIVER_OK: the device may use its queues from now on, and interrupt. */
 void virtio_device_ready(struct virtio_device *dev);
 /* A 32-bit field of the configuration; 0 if it lies beyond its end. The same value is read twice running (2.5.1). */
@@ -146,8 +146,13 @@ void virtio_device_break(struct virtio_device *dev, const char *why);
 
 /* ---- for everybody ---- */
 
-/* The drivers that there are. Call once, before any transport. Registers /proc/virtio. */
+/*
+ * Registers /proc/virtio and the parameters in /sys/module/virtio/parameters/: poll (1: use no interrupts) and packed
+ * (0: decline packed rings). Once, before any transport.
+ */
 int virtio_init(void) MUST_CHECK;
+bool virtio_wants_poll(void);
+bool virtio_wants_packed(void);
 /* Drivers are found in this table, NULL-terminated (drivers/virtio/virtio_drivers.c; tests bring their own). */
 extern const struct virtio_driver *const virtio_drivers[];
 struct list_node *virtio_devices(void);

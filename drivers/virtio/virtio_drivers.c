@@ -5,6 +5,6 @@
 #include "drivers/virtio/virtio.h"
 
 const struct virtio_driver *const virtio_drivers[] = {
-    &balloon_driver,
-    NULL,
+	&balloon_driver,
+	NULL,
 };

@@ -1,5 +1,5 @@
 /*
- * What a user sees and does: /proc/virtio, and the shell's command `virtio`.
+ * What a user sees and does: /proc/virtio, the parameters, and the shell's command `virtio`.
  */
 #include "drivers/virtio/virtio.h"
 
@@ -16,9 +16,29 @@ static int show(struct sink *out, void *context UNUSED)
 
 static const struct vfile_ops proc_virtio = {.show = show};
 
+/* Parameters count when a device is probed. */
+static struct vfile_int poll = {.value = 0, .min = 0, .max = 1};
+static struct vfile_int packed = {.value = 1, .min = 0, .max = 1};
+
+bool virtio_wants_poll(void)
+{
+	return READ_ONCE(poll.value);
+}
+
+bool virtio_wants_packed(void)
+{
+	return READ_ONCE(packed.value);
+}
+
 int virtio_init(void)
 {
-	return vfile_add("/proc/virtio", &proc_virtio, NULL);
+	int error = vfile_add("/proc/virtio", &proc_virtio, NULL);
+
+	if (!error)
+		error = vfile_add_int("/sys/module/virtio/parameters/poll", &poll);
+	if (!error)
+		error = vfile_add_int("/sys/module/virtio/parameters/packed", &packed);
+	return error;
 }
 
 static int run_virtio(struct sink *out, int argc, char **argv)

@@ -16,12 +16,12 @@
 
 #include <arch/io.h>
 
-#define MAGIC   0x74726976u /* "virt" */
+#define MAGIC	0x74726976u /* "virt" */
 #define VERSION 2u
 
 #define MOST_PLACES 32u
 
-#define INTERRUPT_QUEUE  1u
+#define INTERRUPT_QUEUE	 1u
 #define INTERRUPT_CONFIG 2u
 
 /* 4.2.2 */
@@ -222,20 +222,20 @@ static void describe(struct virtio_device *dev, struct sink *out)
 }
 
 static const struct virtio_transport_ops transport = {
-    .name = "mmio",
-    .get_status = get_status,
-    .set_status = set_status,
-    .get_features = get_features,
-    .set_features = set_features,
-    .config_generation = config_generation,
-    .read_config = read_config,
-    .write_config = write_config,
-    .queue_size = queue_size,
-    .queue_enable = queue_enable,
-    .notify = notify,
-    .interrupts_enable = interrupts_enable,
-    .interrupts_disable = interrupts_disable,
-    .describe = describe,
+	.name = "mmio",
+	.get_status = get_status,
+	.set_status = set_status,
+	.get_features = get_features,
+	.set_features = set_features,
+	.config_generation = config_generation,
+	.read_config = read_config,
+	.write_config = write_config,
+	.queue_size = queue_size,
+	.queue_enable = queue_enable,
+	.notify = notify,
+	.interrupts_enable = interrupts_enable,
+	.interrupts_disable = interrupts_disable,
+	.describe = describe,
 };
 
 /* ---- discovery ---- */
@@ -250,7 +250,8 @@ static bool is_usable(const struct virtio_mmio_place *place, char *registers)
 	if (mmio_read32(registers + DEVICE_ID) == 0)
 		return false;
 	if (mmio_read32(registers + VERSION_NUMBER) != VERSION) {
-		pr_err("virtio-mmio 0x%llx: version %u, only %u is driven: ignored (QEMU: virtio-mmio.force-legacy=false)",
+		pr_err("virtio-mmio 0x%llx: version %u, only %u is driven: ignored (QEMU: "
+		       "virtio-mmio.force-legacy=false)",
 		       (unsigned long long)place->address, mmio_read32(registers + VERSION_NUMBER), VERSION);
 		return false;
 	}

@@ -17,17 +17,17 @@
 
 #include <arch/io.h>
 
-#define VENDOR_VIRTIO      0x1af4
+#define VENDOR_VIRTIO	   0x1af4
 #define FIRST_TRANSITIONAL 0x1000
-#define FIRST_MODERN       0x1040
-#define LAST_MODERN        0x107f
+#define FIRST_MODERN	   0x1040
+#define LAST_MODERN	   0x107f
 
 #define ISR_QUEUE  1u
 #define ISR_CONFIG 2u
 
 #define MSIX_CONFIG_VECTOR 0
 #define MSIX_QUEUE_VECTOR  1
-#define NO_VECTOR          0xffffu
+#define NO_VECTOR	   0xffffu
 
 /* 4.1.4.3: offsets in the common configuration. */
 enum {
@@ -281,20 +281,20 @@ static void describe(struct virtio_device *dev, struct sink *out)
 }
 
 static const struct virtio_transport_ops transport = {
-    .name = "pci",
-    .get_status = get_status,
-    .set_status = set_status,
-    .get_features = get_features,
-    .set_features = set_features,
-    .config_generation = config_generation,
-    .read_config = read_config,
-    .write_config = write_config,
-    .queue_size = queue_size,
-    .queue_enable = queue_enable,
-    .notify = notify,
-    .interrupts_enable = interrupts_enable,
-    .interrupts_disable = interrupts_disable,
-    .describe = describe,
+	.name = "pci",
+	.get_status = get_status,
+	.set_status = set_status,
+	.get_features = get_features,
+	.set_features = set_features,
+	.config_generation = config_generation,
+	.read_config = read_config,
+	.write_config = write_config,
+	.queue_size = queue_size,
+	.queue_enable = queue_enable,
+	.notify = notify,
+	.interrupts_enable = interrupts_enable,
+	.interrupts_disable = interrupts_disable,
+	.describe = describe,
 };
 
 /* ---- discovery ---- */

@@ -8,10 +8,10 @@ enum { CAP_LENGTH = 2, CAP_TYPE = 3, CAP_BAR = 4, CAP_OFFSET = 8, CAP_BYTES = 12
 
 /* The least a region must hold to be of use: the fields up to queue_device; one notification; one byte. */
 static const uint32_t least_bytes[VIRTIO_PCI_NR_TYPES] = {
-    [VIRTIO_PCI_COMMON] = 56,
-    [VIRTIO_PCI_NOTIFY] = 2,
-    [VIRTIO_PCI_ISR] = 1,
-    [VIRTIO_PCI_DEVICE] = 1,
+	[VIRTIO_PCI_COMMON] = 56,
+	[VIRTIO_PCI_NOTIFY] = 2,
+	[VIRTIO_PCI_ISR] = 1,
+	[VIRTIO_PCI_DEVICE] = 1,
 };
 
 static uint32_t read32(const uint8_t *at)

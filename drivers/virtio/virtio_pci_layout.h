@@ -9,15 +9,15 @@
 
 #define VIRTIO_PCI_CAPABILITY_ID    0x09u
 #define VIRTIO_PCI_CAPABILITY_BYTES 16u /* a notify capability has 4 more */
-#define VIRTIO_PCI_NR_BARS          6u
+#define VIRTIO_PCI_NR_BARS	    6u
 
 enum virtio_pci_region_type { /* cfg_type */
-	VIRTIO_PCI_COMMON = 1,
-	VIRTIO_PCI_NOTIFY,
-	VIRTIO_PCI_ISR,
-	VIRTIO_PCI_DEVICE,
-	VIRTIO_PCI_ACCESS, /* a window in configuration space; not used */
-	VIRTIO_PCI_NR_TYPES
+			      VIRTIO_PCI_COMMON = 1,
+			      VIRTIO_PCI_NOTIFY,
+			      VIRTIO_PCI_ISR,
+			      VIRTIO_PCI_DEVICE,
+			      VIRTIO_PCI_ACCESS, /* a window in configuration space; not used */
+			      VIRTIO_PCI_NR_TYPES
 };
 
 struct virtio_pci_region {

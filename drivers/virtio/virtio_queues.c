@@ -13,7 +13,7 @@
 #include "mm/page_alloc.h"
 
 #define MOST_DESCRIPTORS 1024u
-#define LEGACY_ALIGN     4096u
+#define LEGACY_ALIGN	 4096u
 
 static void notify(struct virtqueue *vq)
 {
@@ -51,17 +51,17 @@ static int create_queue(struct virtio_device *dev, unsigned int index, const str
 {
 	bool tables = virtio_has_feature(dev, VIRTIO_F_INDIRECT_DESC);
 	struct virtqueue_setup setup = {
-	    .name = request->name,
-	    .format = virtio_has_feature(dev, VIRTIO_F_RING_PACKED) ? &virtqueue_packed : &virtqueue_split,
-	    .size = size,
-	    .align = dev->legacy ? LEGACY_ALIGN : 0,
-	    .tables = tables ? request->tables : 0,
-	    .table_entries = tables ? size : 0, /* 2.7.5.3.1: no chain longer than the queue */
-	    .event_index = virtio_has_feature(dev, VIRTIO_F_EVENT_IDX),
-	    .notify = notify,
-	    .used = request->used,
-	    .owner = dev,
-	    .timeout_ns = dev->timeout_ns,
+		.name = request->name,
+		.format = virtio_has_feature(dev, VIRTIO_F_RING_PACKED) ? &virtqueue_packed : &virtqueue_split,
+		.size = size,
+		.align = dev->legacy ? LEGACY_ALIGN : 0,
+		.tables = tables ? request->tables : 0,
+		.table_entries = tables ? size : 0, /* 2.7.5.3.1: no chain longer than the queue */
+		.event_index = virtio_has_feature(dev, VIRTIO_F_EVENT_IDX),
+		.notify = notify,
+		.used = request->used,
+		.owner = dev,
+		.timeout_ns = dev->timeout_ns,
 	};
 	unsigned int order = order_for(virtqueue_bytes(&setup));
 	uint32_t gfp = GFP_KERNEL | GFP_ZERO | GFP_OWNER(PAGE_OWNER_DRIVER);

@@ -23,7 +23,7 @@
 
 #include <arch/cpu.h>
 
-#define NONE               VIRTQUEUE_DESC_ID_INIT
+#define NONE		   VIRTQUEUE_DESC_ID_INIT
 #define DEFAULT_TIMEOUT_NS (60 * NS_PER_S)
 
 /* ---- breaking ---- */
@@ -166,9 +166,9 @@ void virtqueue_destroy(struct virtqueue *vq)
 struct virtqueue_addresses virtqueue_addresses(const struct virtqueue *vq)
 {
 	return (struct virtqueue_addresses){
-	    .descriptors = vq->setup.phys,
-	    .driver = vq->setup.phys + vq->driver_offset,
-	    .device = vq->setup.phys + vq->device_offset,
+		.descriptors = vq->setup.phys,
+		.driver = vq->setup.phys + vq->driver_offset,
+		.device = vq->setup.phys + vq->device_offset,
 	};
 }
 

@@ -30,22 +30,22 @@ struct virtqueue_desc {
 	uint64_t address;
 	uint32_t bytes;
 	uint16_t flags; /* packed rings: the buffer id */
-	uint16_t next;  /* packed rings: the flags */
+	uint16_t next;	/* packed rings: the flags */
 };
 
 struct virtqueue_setup {
 	const char *name; /* for messages; not copied */
 	const struct virtqueue_format *format;
-	unsigned int size;                     /* descriptors, up to VIRTQUEUE_MAX_SIZE; split: a power of two */
-	unsigned int align;                    /* of the part the device writes: 0 as the clause says, 4096 legacy */
-	unsigned int tables, table_entries;    /* indirect tables that virtqueue_add() may use; 0: none */
-	bool event_index;                      /* VIRTIO_F_EVENT_IDX was negotiated */
-	void *memory;                          /* zeroed, virtqueue_bytes() long, aligned to 16 (legacy: a page) */
-	uint64_t phys;                         /* the same as the device sees it */
-	void (*notify)(struct virtqueue *vq);  /* tells the device; anything it writes may change meanwhile */
-	void (*used)(struct virtqueue *vq);    /* NULL, or called for an interrupt and when the queue breaks */
-	void *owner;                           /* for these two */
-	uint64_t timeout_ns;                   /* how long a kick may wait for an answer; 0: a minute */
+	unsigned int size;		      /* descriptors, up to VIRTQUEUE_MAX_SIZE; split: a power of two */
+	unsigned int align;		      /* of the part the device writes: 0 as the clause says, 4096 legacy */
+	unsigned int tables, table_entries;   /* indirect tables that virtqueue_add() may use; 0: none */
+	bool event_index;		      /* VIRTIO_F_EVENT_IDX was negotiated */
+	void *memory;			      /* zeroed, virtqueue_bytes() long, aligned to 16 (legacy: a page) */
+	uint64_t phys;			      /* the same as the device sees it */
+	void (*notify)(struct virtqueue *vq); /* tells the device; anything it writes may change meanwhile */
+	void (*used)(struct virtqueue *vq);   /* NULL, or called for an interrupt and when the queue breaks */
+	void *owner;			      /* for these two */
+	uint64_t timeout_ns;		      /* how long a kick may wait for an answer; 0: a minute */
 };
 
 /* Where the device finds the three parts. */

@@ -17,8 +17,8 @@ static int append_all(struct virtqueue *vq, const struct virtqueue_buffer *buffe
 	uint16_t prev = NONE;
 
 	for (unsigned int i = 0; i < total; i++) {
-		int error = virtqueue_add_chain_desc(vq, buffers[i].address, buffers[i].bytes, head, &prev,
-						     i >= readable);
+		int error =
+			virtqueue_add_chain_desc(vq, buffers[i].address, buffers[i].bytes, head, &prev, i >= readable);
 
 		if (error)
 			return error;

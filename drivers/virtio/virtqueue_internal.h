@@ -10,16 +10,16 @@
 #include "drivers/virtio/virtqueue.h"
 #include "lib/format.h"
 
-#define VIRTQUEUE_DESC_NEXT     1u /* 2.7.5, 2.8.1 */
-#define VIRTQUEUE_DESC_WRITE    2u
+#define VIRTQUEUE_DESC_NEXT	1u /* 2.7.5, 2.8.1 */
+#define VIRTQUEUE_DESC_WRITE	2u
 #define VIRTQUEUE_DESC_INDIRECT 4u
 
 enum virtqueue_slot_state {
 	VIRTQUEUE_SLOT_FREE,
 	VIRTQUEUE_SLOT_BUILDING,  /* in the chain under construction */
 	VIRTQUEUE_SLOT_PUBLISHED, /* head of a chain the device has */
-	VIRTQUEUE_SLOT_BODY,      /* behind such a head */
-	VIRTQUEUE_SLOT_DONE,      /* a used chain that virtqueue_get() has still to hand over */
+	VIRTQUEUE_SLOT_BODY,	  /* behind such a head */
+	VIRTQUEUE_SLOT_DONE,	  /* a used chain that virtqueue_get() has still to hand over */
 };
 
 /*
@@ -30,24 +30,24 @@ struct virtqueue_slot {
 	void *token, *context;
 	uint64_t writable_bytes;
 	uint32_t written_bytes; /* DONE */
-	uint16_t next;          /* free list, chain, or the list of done ones */
-	uint16_t count;         /* head: descriptors in its chain */
-	uint16_t flags;         /* as written to the descriptor */
-	uint16_t table;         /* index + 1 of the indirect table taken from the pool; 0: none */
+	uint16_t next;		/* free list, chain, or the list of done ones */
+	uint16_t count;		/* head: descriptors in its chain */
+	uint16_t flags;		/* as written to the descriptor */
+	uint16_t table;		/* index + 1 of the indirect table taken from the pool; 0: none */
 	uint8_t state;
-	bool intermediate;      /* published by virtqueue_add_chain_desc() itself */
+	bool intermediate; /* published by virtqueue_add_chain_desc() itself */
 };
 
 struct virtqueue {
 	struct virtqueue_setup setup;
 	size_t driver_offset, device_offset, tables_offset;
 	struct virtqueue_slot *slots; /* [size] */
-	uint16_t *table_links;        /* free list of indirect tables */
+	uint16_t *table_links;	      /* free list of indirect tables */
 	uint16_t first_free, first_free_table;
 	uint16_t first_done, last_done;
 	uint16_t free_descriptors;
-	uint16_t in_flight;           /* chains published and not yet used */
-	struct {                      /* the chain under construction */
+	uint16_t in_flight; /* chains published and not yet used */
+	struct {	    /* the chain under construction */
 		uint16_t head, tail, count;
 		bool writable;
 		uint64_t writable_bytes;

@@ -13,7 +13,7 @@
 #define NONE VIRTQUEUE_DESC_ID_INIT
 
 #define AVAIL_NO_INTERRUPT 1u /* 2.7.7 */
-#define USED_NO_NOTIFY     1u /* 2.7.10 */
+#define USED_NO_NOTIFY	   1u /* 2.7.10 */
 
 struct split_avail {
 	uint16_t flags, index;
@@ -199,19 +199,19 @@ static void split_write_table_links(struct virtqueue_desc *desc, uint16_t next, 
 }
 
 const struct virtqueue_format virtqueue_split = {
-    .name = "split",
-    .size_allowed = split_size_allowed,
-    .layout = split_layout,
-    .start = split_start,
-    .append = split_append,
-    .publish = split_publish,
-    .retract = split_retract,
-    .release_body = split_release_body,
-    .has_used = split_has_used,
-    .load_used = split_load_used,
-    .advance_used = split_advance_used,
-    .wants_notify = split_wants_notify,
-    .set_interrupts = split_set_interrupts,
-    .write_table_links = split_write_table_links,
-    .check = split_check,
+	.name = "split",
+	.size_allowed = split_size_allowed,
+	.layout = split_layout,
+	.start = split_start,
+	.append = split_append,
+	.publish = split_publish,
+	.retract = split_retract,
+	.release_body = split_release_body,
+	.has_used = split_has_used,
+	.load_used = split_load_used,
+	.advance_used = split_advance_used,
+	.wants_notify = split_wants_notify,
+	.set_interrupts = split_set_interrupts,
+	.write_table_links = split_write_table_links,
+	.check = split_check,
 };

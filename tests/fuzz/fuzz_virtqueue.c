@@ -1,5 +1,6 @@
 /*
- * The virtqueue in the hands of a device that writes anything anywhere in the ring, between any two calls of the driver.
+ * The virtqueue in the hands of a device that writes anything anywhere in the ring, between any two calls of the
+ * driver.
  *
  * The input is a script: driver calls and device writes, a byte each with operands behind. What must hold: no token
  * comes back that is not outstanding, none twice, the queue's own records stay sound, and at the end every token that
@@ -16,17 +17,17 @@
 #include "kernel/time.h"
 #include "lib/errno.h"
 
-#define TOKENS      64u
+#define TOKENS	    64u
 #define RING_MEMORY 8192u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-#define MUST(condition)                                                              \
-	do {                                                                         \
-		if (!(condition)) {                                                  \
+#define MUST(condition)                                                                 \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
 			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                     \
-		}                                                                    \
+			abort();                                                        \
+		}                                                                       \
 	} while (0)
 
 /* ---- the services that a virtqueue needs ---- */
@@ -223,15 +224,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	uint8_t shape = next8(&s);
 	bool packed = shape & 1;
 	struct virtqueue_setup setup = {
-	    .name = "fuzz",
-	    .format = packed ? &virtqueue_packed : &virtqueue_split,
-	    .size = packed ? 1 + (shape >> 4) : 1u << (shape >> 4 & 3),
-	    .event_index = shape & 2,
-	    .tables = shape & 4 ? 3 : 0,
-	    .table_entries = shape & 4 ? 4 : 0,
-	    .notify = notify,
-	    .phys = 0x10000,
-	    .timeout_ns = 5 * NS_PER_MS,
+		.name = "fuzz",
+		.format = packed ? &virtqueue_packed : &virtqueue_split,
+		.size = packed ? 1 + (shape >> 4) : 1u << (shape >> 4 & 3),
+		.event_index = shape & 2,
+		.tables = shape & 4 ? 3 : 0,
+		.table_entries = shape & 4 ? 4 : 0,
+		.notify = notify,
+		.phys = 0x10000,
+		.timeout_ns = 5 * NS_PER_MS,
 	};
 
 	setup.memory = s.memory = calloc(1, RING_MEMORY);

@@ -9,7 +9,7 @@
 #include "kernel/time.h"
 
 #define WAIT_NS (20 * NS_PER_S)
-#define ALL     (BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(VIRTIO_F_INDIRECT_DESC))
+#define ALL	(BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(VIRTIO_F_INDIRECT_DESC))
 
 static uint64_t owned_pages(enum page_owner owner)
 {

@@ -1,5 +1,6 @@
 /*
- * The balloon against the scripted device. What every test ends with: no page lost, none in two places, no clause broken.
+ * The balloon against the scripted device. What every test ends with: no page lost, none in two places, no clause
+ * broken.
  */
 #include "tests/unit/scripted_balloon.h"
 
@@ -13,7 +14,7 @@
 #include "mm/vmstat.h"
 
 #define WAIT_NS (20 * NS_PER_S)
-#define ALL     (BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(VIRTIO_F_EVENT_IDX) | BIT(VIRTIO_F_INDIRECT_DESC))
+#define ALL	(BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(VIRTIO_F_EVENT_IDX) | BIT(VIRTIO_F_INDIRECT_DESC))
 
 static uint64_t balloon_pages(void)
 {
@@ -178,7 +179,7 @@ KTEST(balloon, must_tell_host_waits_for_the_deflate_queue)
 	scripted_balloon_set_target(device, 0);
 	sleep_ns(20 * NS_PER_MS);
 	EXPECT_EQ(t, load_relaxed(&device->inflated_pages), 0u); /* told */
-	EXPECT_EQ(t, balloon_pages() - owned, 2000u); /* and not used */
+	EXPECT_EQ(t, balloon_pages() - owned, 2000u);		 /* and not used */
 	EXPECT_EQ(t, load_relaxed(&device->actual), 2000u);
 	scripted_balloon_answer(device);
 	EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));

@@ -1,6 +1,6 @@
 /*
- * The virtqueue against devices that lie. Whatever lies in the ring, the queue breaks with one line or goes on, gives no
- * token that is not outstanding, none twice, and its own records stay sound.
+ * The virtqueue against devices that lie. Whatever lies in the ring, the queue breaks with one line or goes on, gives
+ * no token that is not outstanding, none twice, and its own records stay sound.
  */
 #include "tests/unit/virtqueue_fixture.h"
 
@@ -178,10 +178,16 @@ KTEST(virtqueue_hostile, random_scribbling_never_gives_a_token_twice)
 
 	rand_seed(&rand, ktest_seed(t));
 	for (int round = 0; round < (ktest_hosted() ? 2000 : 200); round++) {
-		struct virtqueue_shape shape = {.packed = round & 1, .event_index = round & 2, .size = 8,
-						.tables = 2, .table_entries = 4, .timeout_ns = 1};
+		struct virtqueue_shape shape = {.packed = round & 1,
+						.event_index = round & 2,
+						.size = 8,
+						.tables = 2,
+						.table_entries = 4,
+						.timeout_ns = 1};
 		struct virtqueue_setup sizes = {.format = round & 1 ? &virtqueue_packed : &virtqueue_split,
-						.size = 8, .tables = 2, .table_entries = 4};
+						.size = 8,
+						.tables = 2,
+						.table_entries = 4};
 		struct virtqueue_fixture *f = virtqueue_fixture_make(t, shape);
 
 		REQUIRE(t, f);

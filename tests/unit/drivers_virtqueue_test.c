@@ -11,15 +11,13 @@
 #define INIT VIRTQUEUE_DESC_ID_INIT
 
 static const struct virtqueue_shape shapes[] = {
-    {.packed = false, .event_index = false, .size = 8},
-    {.packed = false, .event_index = true, .size = 8},
-    {.packed = true, .event_index = false, .size = 8},
-    {.packed = true, .event_index = true, .size = 8},
-    {.packed = true, .event_index = true, .size = 7}, /* 2.8.10.1: no power of two */
+	{.packed = false, .event_index = false, .size = 8}, {.packed = false, .event_index = true, .size = 8},
+	{.packed = true, .event_index = false, .size = 8},  {.packed = true, .event_index = true, .size = 8},
+	{.packed = true, .event_index = true, .size = 7}, /* 2.8.10.1: no power of two */
 };
 
-#define for_each_shape(t, f)                                              \
-	for (size_t _at = 0; _at < ARRAY_SIZE(shapes); _at++)             \
+#define for_each_shape(t, f)                                  \
+	for (size_t _at = 0; _at < ARRAY_SIZE(shapes); _at++) \
 		if (((f) = virtqueue_fixture((t), shapes[_at])) != NULL)
 
 KTEST(virtqueue, sizes_that_the_format_forbids_are_refused)
@@ -51,7 +49,8 @@ KTEST(virtqueue, a_buffer_comes_back_with_its_token)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		struct virtqueue_buffer parts[3] = {{0x1000, 10}, {0x2000, 20}, {0x3000, 30}};
 		uint32_t written = 0;
 
@@ -78,7 +77,8 @@ KTEST(virtqueue, many_rounds_lose_nothing)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		uint64_t sent = 0, back = 0;
 
 		while (back < 70000 && !virtqueue_is_broken(f->vq)) {
@@ -108,7 +108,8 @@ KTEST(virtqueue, used_out_of_order_by_2_6_finds_each_token)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		static struct ring_element taken[3];
 
 		for (uint64_t token = 1; token <= 3; token++)
@@ -130,7 +131,8 @@ KTEST(virtqueue, a_full_ring_gives_enospc_and_adds_nothing)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		struct virtqueue_buffer two[2] = {{1, 1}, {2, 1}};
 		unsigned int size = shapes[_at].size;
 
@@ -148,7 +150,8 @@ KTEST(virtqueue, bad_arguments_are_refused)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		uint16_t head = INIT, prev = INIT, other = INIT, other_prev = INIT;
 		struct virtqueue_buffer wraps = {UINT64_MAX, 2}, empty = {1, 0};
 
@@ -174,7 +177,8 @@ KTEST(virtqueue, an_abandoned_chain_is_never_seen)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		for (unsigned int round = 0; round < 30; round++) {
 			uint16_t head = INIT, prev = INIT;
 
@@ -197,7 +201,8 @@ KTEST(virtqueue, a_long_chain_is_published_in_pieces)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		uint16_t head = INIT, prev = INIT;
 
 		EXPECT_OK(t, virtqueue_fixture_add(f, 0x111));
@@ -224,7 +229,8 @@ KTEST(virtqueue, a_silent_device_breaks_the_queue_after_the_timeout)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		f->answer = ANSWER_NEVER;
 		EXPECT_OK(t, virtqueue_fixture_add(f, 1));
 		EXPECT_EQ(t, virtqueue_kick_sync(f->vq), -EIO);
@@ -292,8 +298,7 @@ KTEST(virtqueue, a_device_that_polls_is_not_notified)
 /* With the event index the split device asks for the chain behind those it has popped. */
 KTEST(virtqueue, event_index_suppresses_notifications)
 {
-	struct virtqueue_fixture *f =
-		virtqueue_fixture(t, (struct virtqueue_shape){.event_index = true, .size = 8});
+	struct virtqueue_fixture *f = virtqueue_fixture(t, (struct virtqueue_shape){.event_index = true, .size = 8});
 
 	REQUIRE(t, f);
 	EXPECT_OK(t, virtqueue_fixture_add(f, 1));
@@ -313,7 +318,8 @@ KTEST(virtqueue, interrupts_come_only_while_enabled)
 {
 	struct virtqueue_fixture *f;
 
-	for_each_shape(t, f) {
+	for_each_shape(t, f)
+	{
 		virtqueue_disable_interrupts(f->vq);
 		EXPECT_OK(t, virtqueue_fixture_add(f, 1));
 		EXPECT_OK(t, virtqueue_fixture_add(f, 2));

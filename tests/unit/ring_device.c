@@ -28,14 +28,14 @@ void ring_device_init(struct ring_device *ring, void *memory, struct virtqueue_a
 	char *base = memory;
 
 	*ring = (struct ring_device){
-	    .descriptors = base,
-	    .driver = base + (addresses.driver - addresses.descriptors),
-	    .device = base + (addresses.device - addresses.descriptors),
-	    .size = size,
-	    .packed = packed,
-	    .event_index = event_index,
-	    .avail_wrap = true,
-	    .used_wrap = true,
+		.descriptors = base,
+		.driver = base + (addresses.driver - addresses.descriptors),
+		.device = base + (addresses.device - addresses.descriptors),
+		.size = size,
+		.packed = packed,
+		.event_index = event_index,
+		.avail_wrap = true,
+		.used_wrap = true,
 	};
 }
 

@@ -16,7 +16,7 @@ struct ring_device {
 	bool packed, event_index;
 	uint16_t next_avail, next_used;
 	bool avail_wrap, used_wrap;
-	uint16_t unsignalled;                           /* used since the last interrupt */
+	uint16_t unsignalled;					/* used since the last interrupt */
 	const void *(*translate)(uint64_t phys, void *context); /* for indirect tables */
 	void *context;
 };

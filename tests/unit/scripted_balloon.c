@@ -14,8 +14,8 @@
 #define MOST_PAGES (1ull << 24) /* 64 GiB */
 
 /* Feature bits, 5.5.3, written down again: a test shares no constant with what it tests. */
-#define F_STATS  1u
-#define F_HINT   3u
+#define F_STATS	 1u
+#define F_HINT	 3u
 #define F_REPORT 5u
 
 enum kind { KIND_INFLATE, KIND_DEFLATE, KIND_STATS, KIND_HINT, KIND_REPORT, KIND_NONE };
@@ -301,19 +301,19 @@ static void interrupts_disable(struct virtio_device *dev UNUSED)
 }
 
 static const struct virtio_transport_ops transport = {
-    .name = "scripted",
-    .get_status = get_status,
-    .set_status = set_status,
-    .get_features = get_features,
-    .set_features = set_features,
-    .config_generation = config_generation,
-    .read_config = read_config,
-    .write_config = write_config,
-    .queue_size = queue_size,
-    .queue_enable = queue_enable,
-    .notify = notify,
-    .interrupts_enable = interrupts_enable,
-    .interrupts_disable = interrupts_disable,
+	.name = "scripted",
+	.get_status = get_status,
+	.set_status = set_status,
+	.get_features = get_features,
+	.set_features = set_features,
+	.config_generation = config_generation,
+	.read_config = read_config,
+	.write_config = write_config,
+	.queue_size = queue_size,
+	.queue_enable = queue_enable,
+	.notify = notify,
+	.interrupts_enable = interrupts_enable,
+	.interrupts_disable = interrupts_disable,
 };
 
 /* ---- the host ---- */
@@ -341,7 +341,7 @@ bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, u
 bool scripted_balloon_ask_stats(struct scripted_balloon *device)
 {
 	uint32_t before = load_acquire(&device->stats_buffers);
-	uint64_t deadline = wait_deadline(NS_PER_S);
+	uint64_t deadline = wait_deadline(10 * NS_PER_S);
 
 	spin_lock(&device->lock);
 	if (device->has_stats) /* as QEMU does: the bytes it read as bytes written */

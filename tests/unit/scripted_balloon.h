@@ -11,7 +11,7 @@
 #include "kernel/spinlock.h"
 #include "tests/unit/ring_device.h"
 
-#define SCRIPTED_QUEUES     5u
+#define SCRIPTED_QUEUES	    5u
 #define SCRIPTED_STATUS_LOG 32u
 #define SCRIPTED_STATS_MAX  256u
 
@@ -20,12 +20,12 @@ struct scripted_balloon {
 	struct ktest *t;
 
 	/* The script: set before registering, or while it runs. */
-	uint64_t offers;           /* feature bits; VERSION_1 and the ring's too */
+	uint64_t offers; /* feature bits; VERSION_1 and the ring's too */
 	bool refuses_features, stuck_in_reset, no_interrupts, config_keeps_changing;
-	bool silent;               /* takes buffers and never gives them back */
-	bool lies;                 /* answers with ids that it does not have */
-	bool skips_interrupts;     /* answers, but interrupts get lost */
-	uint32_t hold_back;        /* answers only when that many buffers wait, or when told to */
+	bool silent;	       /* takes buffers and never gives them back */
+	bool lies;	       /* answers with ids that it does not have */
+	bool skips_interrupts; /* answers, but interrupts get lost */
+	uint32_t hold_back;    /* answers only when that many buffers wait, or when told to */
 	unsigned int queue_size;
 
 	/* What it saw. */
@@ -37,7 +37,7 @@ struct scripted_balloon {
 	unsigned int faults, resets;
 	uint64_t inflated_pages, reported_pages; /* now in the balloon by page number; ever reported */
 	uint64_t biggest_buffer_pages;
-	uint64_t *inflated;        /* a bit per page */
+	uint64_t *inflated; /* a bit per page */
 	uint8_t stats[SCRIPTED_STATS_MAX];
 	uint32_t stats_bytes, stats_buffers;
 	bool has_stats;
@@ -56,7 +56,7 @@ void scripted_balloon_plug(struct scripted_balloon *device);
 void scripted_balloon_set_target(struct scripted_balloon *device, uint32_t pages);
 /* Waits until `actual` reads @pages; false after @timeout_ns. */
 bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, uint64_t timeout_ns);
-/* Gives the statistics buffer back: the host wants new ones. Waits for them; false after a second. */
+/* Gives the statistics buffer back: the host wants new ones. Waits for them; false after ten seconds. */
 bool scripted_balloon_ask_stats(struct scripted_balloon *device);
 /* Answers what was held back. */
 void scripted_balloon_answer(struct scripted_balloon *device);

@@ -57,17 +57,17 @@ struct virtqueue_fixture *virtqueue_fixture_make(struct ktest *t, struct virtque
 {
 	struct virtqueue_fixture *f = kzalloc(sizeof(*f));
 	struct virtqueue_setup setup = {
-	    .name = "test",
-	    .format = shape.packed ? &virtqueue_packed : &virtqueue_split,
-	    .size = shape.size,
-	    .tables = shape.tables,
-	    .table_entries = shape.table_entries,
-	    .event_index = shape.event_index,
-	    .phys = FIXTURE_PHYS,
-	    .notify = answer,
-	    .used = wake,
-	    .owner = f,
-	    .timeout_ns = shape.timeout_ns ? shape.timeout_ns : 20 * NS_PER_MS,
+		.name = "test",
+		.format = shape.packed ? &virtqueue_packed : &virtqueue_split,
+		.size = shape.size,
+		.tables = shape.tables,
+		.table_entries = shape.table_entries,
+		.event_index = shape.event_index,
+		.phys = FIXTURE_PHYS,
+		.notify = answer,
+		.used = wake,
+		.owner = f,
+		.timeout_ns = shape.timeout_ns ? shape.timeout_ns : 20 * NS_PER_MS,
 	};
 
 	setup.memory = f ? kzalloc(virtqueue_bytes(&setup)) : NULL;
