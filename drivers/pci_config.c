@@ -17,26 +17,34 @@
 #define PORT_DATA      0xcfc
 #define ADDRESS_ENABLE 0x80000000u
 
+/* QEMU's microvm tells where its configuration space is in ACPI code only; it has no ports, so there we look. */
+#define MICROVM_ECAM	    0xe0000000ull
+#define MICROVM_HOST_BRIDGE 0x00081b36u
+
+static struct ecam {
+	uint64_t address;
+	uint8_t first_bus, last_bus;
+} ecam;
+
 static uint8_t *ecam_buses[PCI_NR_BUSES];
 
 /* The register's address, or NULL if it cannot be reached. */
-static uint8_t *ecam_register(const struct machine *machine, uint16_t bdf, uint16_t offset)
+static uint8_t *ecam_register(uint16_t bdf, uint16_t offset)
 {
 	unsigned int bus = bdf >> 8;
 
-	if (bus < machine->ecam_first_bus || bus > machine->ecam_last_bus)
+	if (bus < ecam.first_bus || bus > ecam.last_bus)
 		return NULL;
 	if (unlikely(!ecam_buses[bus]))
-		ecam_buses[bus] =
-			device_map(machine->ecam + bus * ECAM_BUS_BYTES, ECAM_BUS_BYTES, DEVICE_UNCACHED);
+		ecam_buses[bus] = device_map(ecam.address + bus * ECAM_BUS_BYTES, ECAM_BUS_BYTES, DEVICE_UNCACHED);
 	if (unlikely(!ecam_buses[bus]))
 		return NULL;
 	return ecam_buses[bus] + ((bdf & 0xffu) << 12) + offset;
 }
 
-static uint32_t ecam_read(void *context, uint16_t bdf, uint16_t offset, unsigned int bytes)
+static uint32_t ecam_read(void *context UNUSED, uint16_t bdf, uint16_t offset, unsigned int bytes)
 {
-	const uint8_t *at = ecam_register(context, bdf, offset);
+	const uint8_t *at = ecam_register(bdf, offset);
 
 	if (!at)
 		return ~0u >> (32 - 8 * bytes);
@@ -50,9 +58,9 @@ static uint32_t ecam_read(void *context, uint16_t bdf, uint16_t offset, unsigned
 	}
 }
 
-static void ecam_write(void *context, uint16_t bdf, uint16_t offset, unsigned int bytes, uint32_t value)
+static void ecam_write(void *context UNUSED, uint16_t bdf, uint16_t offset, unsigned int bytes, uint32_t value)
 {
-	uint8_t *at = ecam_register(context, bdf, offset);
+	uint8_t *at = ecam_register(bdf, offset);
 
 	if (!at)
 		return;
@@ -87,8 +95,7 @@ static uint32_t port_read(void *context UNUSED, uint16_t bdf, uint16_t offset, u
 	return value;
 }
 
-static void port_write(void *context UNUSED, uint16_t bdf, uint16_t offset, unsigned int bytes,
-		       uint32_t value)
+static void port_write(void *context UNUSED, uint16_t bdf, uint16_t offset, unsigned int bytes, uint32_t value)
 {
 	unsigned long state = spin_lock_irqsave(&port_lock);
 	uint16_t port = port_select(bdf, offset);
@@ -109,19 +116,28 @@ static bool ports_answer(void)
 	return inl(PORT_ADDRESS) == ADDRESS_ENABLE && (inl(PORT_DATA) & 0xffff) != 0xffff;
 }
 
+static bool has_ecam(const struct machine *machine)
+{
+	ecam = (struct ecam){machine->ecam, machine->ecam_first_bus, machine->ecam_last_bus};
+	if (ecam.address)
+		return true;
+	if (!machine->has_acpi || ports_answer())
+		return false;
+	ecam = (struct ecam){MICROVM_ECAM, 0, 255};
+	return ecam_read(NULL, 0, PCI_ID, 4) == MICROVM_HOST_BRIDGE;
+}
+
 int pci_config_open(struct pci_config *config, const struct machine *machine)
 {
-	static const struct pci_config ecam = {
-		.name = "ECAM", .bytes = 4096, .read = ecam_read, .write = ecam_write};
-	static const struct pci_config ports = {
-		.name = "ports", .bytes = 256, .last_bus = 255, .read = port_read, .write = port_write};
-
-	if (machine->ecam) {
-		*config = ecam;
-		config->last_bus = machine->ecam_last_bus;
-		config->context = (void *)machine;
+	if (has_ecam(machine)) {
+		*config = (struct pci_config){.name = "ECAM",
+					      .bytes = 4096,
+					      .last_bus = ecam.last_bus,
+					      .read = ecam_read,
+					      .write = ecam_write};
 		return 0;
 	}
-	*config = ports;
+	*config = (struct pci_config){
+		.name = "ports", .bytes = 256, .last_bus = 255, .read = port_read, .write = port_write};
 	return ports_answer() ? 0 : -ENODEV;
 }
