@@ -73,6 +73,7 @@ static void say_reason(const char *place, const char *fmt, va_list args)
 {
 	struct sink *out = console_sink();
 
+	log_begin_panic();
 	sink_printf(out, "\npanic: %s", place);
 	sink_printf_v(out, fmt, args);
 	sink_printf(out, "\n");

@@ -3,18 +3,25 @@
  *
  * The log is a ring of bytes: each record is a level, a time and a line. One spin lock, taken with interrupts off,
  * serialises ring and consoles, so that lines are never torn; while panicking nobody takes it. A console that comes
- * late is shown what is in the ring. sink writes (shell, KTAP) go to the consoles under the same lock, a piece at a
- * time; a log line that would fall into an unfinished line of theirs begins a line of its own.
+ * late is shown what is in the ring.
+ *
+ * What is written through console_sink() (shell, KTAP) comes in pieces; they are kept until their line ends, so a log
+ * line falls between two lines, never into one. A prompt must be seen at once: the other sink writes through, and a log
+ * line that comes while a line stands unfinished on the consoles begins a line of its own.
  */
 #include "kernel/printk.h"
 
+#include "kernel/cpu.h"
 #include "kernel/panic.h"
 #include "kernel/spinlock.h"
 #include "kernel/time.h"
 #include "lib/string.h"
 
-#define LOG_RING_BYTES 65536u /* a power of two */
-#define LOG_LINE_BYTES 480
+#define LOG_RING_BYTES	65536u /* a power of two */
+#define LOG_LINE_BYTES	480
+#define SINK_LINE_BYTES 5000 /* the longest line that is kept whole: a command line in /proc/cmdline */
+#define PANIC_TURNS	(1u << 20)
+#define NOT_TAKEN	(~0ul)
 
 struct log_record {
 	uint64_t time_ns;
@@ -29,17 +36,25 @@ static struct {
 	struct console *consoles;
 	enum log_level console_level;
 	bool mid_line; /* the last thing on the consoles did not end a line */
+	char kept[SINK_LINE_BYTES];
+	size_t kept_bytes; /* of a line that has not ended yet */
 } log_ring = {.lock = SPINLOCK_INIT("log"), .console_level = LOG_DEBUG};
 
 static unsigned long log_lock(void)
 {
-	return panicking() ? 0 : spin_lock_irqsave(&log_ring.lock);
+	return panicking() ? NOT_TAKEN : spin_lock_irqsave(&log_ring.lock);
 }
 
 static void log_unlock(unsigned long flags)
 {
-	if (!panicking())
+	if (flags != NOT_TAKEN)
 		spin_unlock_irqrestore(&log_ring.lock, flags);
+}
+
+void log_begin_panic(void)
+{
+	for (uint32_t turn = 0; turn < PANIC_TURNS && spin_is_locked(&log_ring.lock); turn++)
+		cpu_relax();
 }
 
 /* ---- the ring ---- */
@@ -79,8 +94,11 @@ static void ring_add(enum log_level level, uint64_t time_ns, const char *line, s
 
 static void consoles_write(const char *text, size_t length)
 {
+	if (length == 0)
+		return;
 	for (struct console *console = log_ring.consoles; console; console = console->next)
 		console->write(console, text, length);
+	log_ring.mid_line = text[length - 1] != '\n';
 }
 
 static int format_stamped(char *to, size_t size, uint64_t time_ns, const char *line)
@@ -103,8 +121,7 @@ static void console_line(uint64_t time_ns, const char *line)
 
 	if (log_ring.mid_line)
 		consoles_write("\n", 1);
-	log_ring.mid_line = false;
-	consoles_write(stamped, length);
+	consoles_write(stamped, (size_t)length);
 }
 
 void printk(enum log_level level, const char *fmt, ...)
@@ -130,29 +147,80 @@ void log_set_console_level(enum log_level level)
 	log_ring.console_level = level;
 }
 
-static void sink_to_console(struct sink *sink UNUSED, const char *text, size_t length)
-{
-	unsigned long flags;
+/* ---- text that is no log line ---- */
 
-	if (length == 0)
+static void write_kept(void)
+{
+	size_t bytes = MIN(log_ring.kept_bytes, sizeof(log_ring.kept)); /* a panic may find it half changed */
+
+	log_ring.kept_bytes = 0;
+	consoles_write(log_ring.kept, bytes);
+}
+
+static void keep(const char *text, size_t length)
+{
+	if (log_ring.kept_bytes + length > sizeof(log_ring.kept))
+		write_kept();
+	if (length > sizeof(log_ring.kept)) {
+		consoles_write(text, length);
 		return;
-	flags = log_lock();
+	}
+	memcpy(log_ring.kept + log_ring.kept_bytes, text, length);
+	log_ring.kept_bytes += length;
+}
+
+static void write_lines(struct sink *sink UNUSED, const char *text, size_t length)
+{
+	unsigned long flags = log_lock();
+	size_t whole = length; /* up to the last line's end */
+
+	while (whole && text[whole - 1] != '\n' && !panicking())
+		whole--;
+	if (whole) {
+		write_kept();
+		consoles_write(text, whole);
+	}
+	keep(text + whole, length - whole);
+	log_unlock(flags);
+}
+
+static void write_at_once(struct sink *sink UNUSED, const char *text, size_t length)
+{
+	unsigned long flags = log_lock();
+
+	write_kept();
 	consoles_write(text, length);
-	log_ring.mid_line = text[length - 1] != '\n';
 	log_unlock(flags);
 }
 
 struct sink *console_sink(void)
 {
-	static struct sink sink = {.write = sink_to_console};
+	static struct sink sink = {.write = write_lines};
 
 	return &sink;
 }
 
+struct sink *console_sink_at_once(void)
+{
+	static struct sink sink = {.write = write_at_once};
+
+	return &sink;
+}
+
+void console_end_line(void)
+{
+	unsigned long flags = log_lock();
+
+	write_kept();
+	if (log_ring.mid_line)
+		consoles_write("\n", 1);
+	log_unlock(flags);
+}
+
 /* ---- showing what is in the ring ---- */
 
-/* The record at *@at as a line; moves *@at behind it. */
-static uint64_t record_get(uint64_t *at, char *line)
+/* The record at *@at and its line; moves *@at behind it. */
+static struct log_record record_get(uint64_t *at, char *line)
 {
 	struct log_record record;
 
@@ -160,27 +228,28 @@ static uint64_t record_get(uint64_t *at, char *line)
 	ring_copy_out(*at + sizeof(record), line, record.length);
 	line[record.length] = '\0';
 	*at += sizeof(record) + record.length;
-	return record.time_ns;
+	return record;
 }
 
 void log_show(struct sink *out)
 {
 	char line[LOG_LINE_BYTES], stamped[LOG_LINE_BYTES + 32];
+	struct log_record record = {0};
 	uint64_t at = 0;
 
 	for (;;) {
 		unsigned long flags = log_lock();
-		uint64_t time;
 		bool more;
 
 		at = MAX(at, log_ring.tail);
 		more = at < log_ring.head;
-		time = more ? record_get(&at, line) : 0;
+		if (more)
+			record = record_get(&at, line);
 		log_unlock(flags);
 		if (!more)
 			return;
 		/* Outside the lock: the sink may be the console. */
-		sink_write(out, stamped, format_stamped(stamped, sizeof(stamped), time, line));
+		sink_write(out, stamped, (size_t)format_stamped(stamped, sizeof(stamped), record.time_ns, line));
 	}
 }
 
@@ -190,12 +259,27 @@ void console_register(struct console *console)
 	unsigned long flags = log_lock();
 
 	for (uint64_t at = log_ring.tail; at < log_ring.head;) {
-		uint64_t time = record_get(&at, line);
+		struct log_record record = record_get(&at, line);
+		int length = format_stamped(stamped, sizeof(stamped), record.time_ns, line);
 
-		console->write(console, stamped, format_stamped(stamped, sizeof(stamped), time, line));
+		if (record.level < log_ring.console_level)
+			console->write(console, stamped, (size_t)length);
 	}
 	console->next = log_ring.consoles;
 	log_ring.consoles = console;
+	log_unlock(flags);
+}
+
+void console_unregister(struct console *console)
+{
+	unsigned long flags = log_lock();
+
+	for (struct console **at = &log_ring.consoles; *at; at = &(*at)->next) {
+		if (*at == console) {
+			*at = console->next;
+			break;
+		}
+	}
 	log_unlock(flags);
 }
 

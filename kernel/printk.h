@@ -40,9 +40,20 @@ struct console {
 };
 /* What was logged before is replayed to it. */
 void console_register(struct console *console);
-/* Straight to the consoles, unprefixed, not kept in the ring: shell output and KTAP. Lines are not torn by the log. */
+/* On return it is written to no more. */
+void console_unregister(struct console *console);
+/*
+ * To the consoles, unprefixed, not kept in the ring: shell output and KTAP. A line goes out when it ends: lines are not
+ * torn by the log. For one writer at a time; while panicking everything goes out at once.
+ */
 struct sink *console_sink(void);
+/* The same without waiting for the line's end, for prompts and what is echoed. */
+struct sink *console_sink_at_once(void);
+/* What is kept goes out, and the next output begins a line. */
+void console_end_line(void);
 
 /* The ring's content, oldest first. */
 void log_show(struct sink *out);
 void log_set_console_level(enum log_level level);
+/* Gives another CPU that is writing to the consoles a moment to end. */
+void log_begin_panic(void);

@@ -210,16 +210,23 @@ int shell_run_line(struct sink *out, const char *line)
 
 /* ---- reading lines ---- */
 
+/* A machine finds the end of a command's output by this line: nothing stands before it. */
+static void show_status(void)
+{
+	console_end_line();
+	if (!prompt)
+		sink_printf(console_sink(), "=> %d\n", last_status);
+}
+
 void shell_loop(int (*read)(void))
 {
 	static struct line_editor editor;
 	char line[LINE_BYTES];
 
-	line_editor_init(&editor, read, console_sink(), echo, prompt ? "ballonet> " : "");
+	line_editor_init(&editor, read, console_sink_at_once(), echo, prompt ? "ballonet> " : "");
 	for (;;) {
 		line_editor_read(&editor, line, sizeof(line));
 		shell_run_line(console_sink(), line);
-		if (!prompt)
-			sink_printf(console_sink(), "=> %d\n", last_status);
+		show_status();
 	}
 }

@@ -24,3 +24,5 @@ tests_both += $(addprefix tests/unit/lib_,bitmap_test.c errno_test.c format_test
 	sparse_bitmap_test.c string_test.c)
 tests_both += $(addprefix tests/unit/,pci_script.c drivers_acpi_test.c drivers_acpi_tables_test.c drivers_pci_test.c)
 tests_both += $(addprefix tests/unit/drivers_pci_,bar_test.c files_test.c route_test.c scan_test.c)
+# printk, panic, files, shell, tracing
+tests_both += $(addprefix tests/unit/kernel_,printk_test.c vfile_test.c shell_test.c trace_test.c)
