@@ -9,6 +9,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/memory.h"
+#include "kernel/mutex.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/atomic.h"
@@ -19,14 +20,15 @@
 
 struct trace_ring {
 	uint32_t lock_word;
-	char *bytes;         /* NULL: no ring yet */
+	char *bytes;	     /* NULL: no ring yet */
 	uint64_t head, tail; /* bytes ever written and ever dropped */
 	uint64_t written, dropped;
 } CACHE_LINE_ALIGNED;
 
 static struct trace_ring rings[MAX_CPUS];
 static uint64_t ring_bytes = DEFAULT_RING_BYTES; /* a power of two */
-static bool rings_made;
+static struct mutex making = MUTEX_INIT(making, "trace_rings");
+static bool size_settled;
 static bool recording = true;
 
 static void ring_lock(struct trace_ring *ring)
@@ -81,11 +83,12 @@ static void append(struct trace_ring *ring, const struct trace_header *header, c
 
 /* ---- emitting ---- */
 
+/* With interrupts off from the time stamp on: what an interrupt emits in between would stand before it, but be later.
+ */
 static void emit(const struct trace_event *event, const void *record, size_t bytes)
 {
 	struct thread *thread = thread_current();
 	struct trace_header header = {
-		.time_ns = time_ns(),
 		.event = event,
 		.thread_id = thread ? thread_id(thread) : 0,
 		.record_bytes = (uint16_t)bytes,
@@ -93,14 +96,13 @@ static void emit(const struct trace_event *event, const void *record, size_t byt
 		.in_interrupt = in_interrupt(),
 		.preempt_off = !preemptible(),
 	};
-	struct trace_ring *ring;
-	unsigned long flags;
+	unsigned long flags = cpu_irq_save();
+	struct trace_ring *ring = &rings[cpu_id()];
 
-	string_copy(header.thread_name, thread ? thread_name(thread) : "<none>", sizeof(header.thread_name));
-	flags = cpu_irq_save();
-	ring = &rings[cpu_id()];
 	if (load_acquire(&ring->bytes)) {
+		string_copy(header.thread_name, thread ? thread_name(thread) : "<none>", sizeof(header.thread_name));
 		ring_lock(ring);
+		header.time_ns = time_ns();
 		append(ring, &header, record);
 		ring_unlock(ring);
 	}
@@ -131,28 +133,47 @@ bool trace_recording(void)
 
 /* ---- making and clearing ---- */
 
-int trace_rings_make(void)
+/* The size is settled as soon as one ring has it. With making held. */
+static int make_rings(void)
 {
 	for (unsigned int cpu = 0; cpu < cpu_count(); cpu++) {
-		char *bytes = rings[cpu].bytes ? NULL : kmalloc(ring_bytes);
+		char *bytes;
 
-		if (!bytes && !rings[cpu].bytes)
+		if (rings[cpu].bytes)
+			continue;
+		bytes = kmalloc(ring_bytes);
+		if (!bytes)
 			return -ENOMEM;
-		if (bytes)
-			store_release(&rings[cpu].bytes, bytes);
+		size_settled = true;
+		store_release(&rings[cpu].bytes, bytes);
 	}
-	rings_made = true;
 	return 0;
+}
+
+int trace_rings_make(void)
+{
+	int error;
+
+	mutex_lock(&making);
+	error = make_rings();
+	mutex_unlock(&making);
+	return error;
 }
 
 int trace_rings_set_bytes(uint64_t bytes)
 {
-	if (rings_made)
-		return -EBUSY;
-	ring_bytes = KIB(4);
-	while (ring_bytes < bytes)
-		ring_bytes *= 2;
-	return 0;
+	int error = 0;
+
+	mutex_lock(&making);
+	if (size_settled) {
+		error = -EBUSY;
+	} else {
+		ring_bytes = KIB(4);
+		while (ring_bytes < bytes)
+			ring_bytes *= 2;
+	}
+	mutex_unlock(&making);
+	return error;
 }
 
 uint64_t trace_rings_bytes(void)
@@ -219,20 +240,20 @@ static int earliest(const struct cursor *cursors)
 	int first = -1;
 
 	for (int cpu = 0; cpu < (int)cpu_count(); cpu++)
-		if (cursors[cpu].valid &&
-		    (first < 0 || cursors[cpu].header.time_ns < cursors[first].header.time_ns))
+		if (cursors[cpu].valid && (first < 0 || cursors[cpu].header.time_ns < cursors[first].header.time_ns))
 			first = cpu;
 	return first;
 }
 
-void trace_rings_each(void (*each)(unsigned int cpu, const struct trace_header *header, const void *record, void *context),
-		      void *context)
+int trace_rings_each(void (*each)(unsigned int cpu, const struct trace_header *header, const void *record,
+				  void *context),
+		     void *context)
 {
 	struct cursor *cursors = kzalloc(cpu_count() * sizeof(*cursors));
 	int cpu;
 
 	if (!cursors)
-		return;
+		return -ENOMEM;
 	for (unsigned int i = 0; i < cpu_count(); i++)
 		cursor_load(&cursors[i], &rings[i]);
 	while ((cpu = earliest(cursors)) >= 0) {
@@ -243,4 +264,5 @@ void trace_rings_each(void (*each)(unsigned int cpu, const struct trace_header *
 		cursor_load(cursor, &rings[cpu]);
 	}
 	kfree(cursors);
+	return 0;
 }

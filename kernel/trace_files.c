@@ -51,8 +51,7 @@ static int trace_show(struct sink *out, void *context UNUSED)
 			 "#                              |||| /     delay\n"
 			 "#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION\n"
 			 "#              | |         |   |||||     |         |\n");
-	trace_rings_each(show_record, out);
-	return 0;
+	return trace_rings_each(show_record, out);
 }
 
 static int trace_store(void *context UNUSED, char *text UNUSED, size_t length UNUSED)

@@ -27,10 +27,10 @@ void trace_set_recording(bool on);
 bool trace_recording(void);
 void trace_mark(const char *text, size_t length);
 
-/* Calls @each for every record, oldest first over all CPUs. */
+/* Calls @each for every record, oldest first over all CPUs. 0 or -ENOMEM. May sleep. */
 struct trace_totals {
 	uint64_t in_rings, written;
 };
 void trace_rings_totals(struct trace_totals *totals);
-void trace_rings_each(void (*each)(unsigned int cpu, const struct trace_header *header, const void *record, void *context),
+int trace_rings_each(void (*each)(unsigned int cpu, const struct trace_header *header, const void *record, void *context),
 		      void *context);

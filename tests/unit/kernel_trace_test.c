@@ -113,14 +113,27 @@ KTEST(trace, full_rings_drop_the_oldest_and_merge_by_time)
 		threads[i] = thread_spawn("emitter", emit_many, (void *)i);
 		REQUIRE(t, !IS_ERR(threads[i]));
 	}
-	trace_rings_each(check_order, &order); /* while they write: must only not fall over */
+	EXPECT_OK(t, trace_rings_each(check_order, &order)); /* while they write: must only not fall over */
 	for (int i = 0; i < 3; i++)
 		thread_join(threads[i]);
+	EXPECT(t, !order.backwards);
 	order = (struct order){0};
-	trace_rings_each(check_order, &order);
+	EXPECT_OK(t, trace_rings_each(check_order, &order));
 	trace_rings_totals(&totals);
 	EXPECT_EQ(t, totals.written, 60000u);
 	EXPECT_EQ(t, order.records, totals.in_rings);
 	EXPECT(t, totals.in_rings > 1000 && totals.in_rings < 60000);
 	EXPECT(t, !order.backwards);
+}
+
+KTEST(trace, the_size_is_settled_once_there_are_rings)
+{
+	char text[32];
+	struct text size;
+
+	REQUIRE_OK(t, begin(t));
+	EXPECT_EQ(t, vfile_write("/sys/kernel/tracing/buffer_size_kb", "64", 2), -EBUSY);
+	text_init(&size, text, sizeof(text));
+	EXPECT_OK(t, vfile_read("/sys/kernel/tracing/buffer_size_kb", &size.sink));
+	EXPECT_STR(t, text, "128\n");
 }
