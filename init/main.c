@@ -67,6 +67,7 @@ static NORETURN void do_what_is_asked(void)
 
 	fw_cfg_start();
 	boot_stamp("fw_cfg");
+	ktest_configure(cmdline_u64("seed", 1), cmdline_bool("slow", false));
 	shell_configure();
 	cmdline_apply();
 	if (virtio_pci_probe() + virtio_mmio_probe())
@@ -77,6 +78,7 @@ static NORETURN void do_what_is_asked(void)
 	script_run();
 	if (lines)
 		shell_run_line(console_sink(), lines);
+	console_end_line();
 	serial_on_control_c(shell_interrupt);
 	shell_loop(serial_read);
 }
@@ -90,6 +92,7 @@ void kernel_main(struct boot_info *info)
 	serial_init();
 	cmdline_init(info->cmdline);
 	ubsan_init();
+	log_set_console_level((enum log_level)MIN(cmdline_u64("loglevel", LOG_DEBUG), (uint64_t)LOG_DEBUG + 1));
 	error = boot_info_sanitise(info);
 	boot_report(info);
 	if (error)

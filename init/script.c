@@ -10,21 +10,8 @@
 #include "kernel/printk.h"
 #include "kernel/shell.h"
 #include "lib/errno.h"
-#include "lib/string.h"
 
 #define SCRIPT_BYTES_MAX MIB(1)
-
-static void run_lines(char *script)
-{
-	while (script) {
-		char *end = strchr(script, '\n');
-
-		if (end)
-			*end = '\0';
-		shell_run_line(console_sink(), script);
-		script = end ? end + 1 : NULL;
-	}
-}
 
 void script_run(void)
 {
@@ -42,7 +29,7 @@ void script_run(void)
 		pr_err("script: %s: not run", script ? "it cannot be read" : "no memory for it");
 	} else {
 		script[bytes] = '\0';
-		run_lines(script);
+		shell_run_text(console_sink(), script);
 	}
 	kfree(script);
 }

@@ -16,6 +16,7 @@
  */
 #include "kernel/ktest.h"
 
+#include "kernel/panic.h"
 #include "kernel/time.h"
 #include "lib/parse.h"
 #include "lib/rand.h"
@@ -24,7 +25,7 @@
 
 #define MAX_TESTS  2048
 #define MAX_DEFERS 64
-#define INDENT     "    "
+#define INDENT	   "    "
 
 struct ktest {
 	const struct ktest_case *test;
@@ -135,9 +136,12 @@ static size_t select_tests(const char *pattern)
 {
 	size_t count = 0;
 
-	for (const struct ktest_case *const *at = __start_ktests; at < __stop_ktests; at++)
-		if (matches(*at, pattern) && count < MAX_TESTS)
+	for (const struct ktest_case *const *at = __start_ktests; at < __stop_ktests; at++) {
+		if (matches(*at, pattern)) {
+			ASSERT(count < MAX_TESTS, "there are more tests: MAX_TESTS must grow");
 			selected[count++] = *at;
+		}
+	}
 	sort(selected, count, sizeof(selected[0]), compare_cases);
 	return count;
 }

@@ -17,6 +17,18 @@ void line_editor_init(struct line_editor *editor, int (*read)(void), struct sink
 	editor->echo = echo;
 	editor->prompt = prompt;
 	editor->nr_history = 0;
+	editor->returned = false;
+}
+
+/* The next byte; of "\r\n" only the first. */
+static int read_byte(struct line_editor *editor)
+{
+	int byte = editor->read();
+
+	if (byte == '\n' && editor->returned)
+		byte = editor->read();
+	editor->returned = byte == '\r';
+	return byte;
 }
 
 /* The line anew, the cursor where it belongs. */
@@ -268,15 +280,18 @@ static void remember(struct line_editor *editor)
 	editor->nr_history++;
 }
 
-/* A machine's line: bytes up to the end of the line. */
+/* A machine's line: bytes up to the end of the line; Ctrl-C forgets those before it. */
 static void read_raw(struct line_editor *editor, char *line, size_t size)
 {
 	size_t length = 0;
 	int byte;
 
-	while ((byte = editor->read()) != '\n' && byte != '\r')
-		if (length++ < size - 1)
+	while ((byte = read_byte(editor)) != '\n' && byte != '\r') {
+		if (byte == CONTROL('C'))
+			length = 0;
+		else if (length++ < size - 1)
 			line[length - 1] = (char)byte;
+	}
 	line[MIN(length, size - 1)] = '\0';
 	if (length >= size)
 		sink_printf(editor->out, "shell: the line was longer than %zu bytes: cut\n", size - 1);
@@ -293,7 +308,7 @@ void line_editor_read(struct line_editor *editor, char *line, size_t size)
 	}
 	editor->length = editor->cursor = editor->browsing = 0;
 	redraw(editor);
-	while ((byte = editor->read()) != '\n' && byte != '\r') {
+	while ((byte = read_byte(editor)) != '\n' && byte != '\r') {
 		if (byte == CONTROL('C')) {
 			editor->length = editor->cursor = 0;
 			sink_printf(editor->out, "^C\n");

@@ -15,6 +15,7 @@ struct line_editor {
 	const char *prompt;
 	char line[LINE_EDITOR_BYTES];
 	size_t length, cursor;
+	bool returned;     /* the last line ended in a carriage return: a line feed that follows belongs to it */
 	char history[LINE_EDITOR_HISTORY][LINE_EDITOR_BYTES];
 	size_t nr_history, browsing; /* browsing: how many entries back, 0: the new line */
 };

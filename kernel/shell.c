@@ -4,7 +4,8 @@
  *   line     := command { ";" command } [ "#" comment ]
  *   command  := word { word } [ ">" path | ">>" path ]
  *
- * Words are separated by blanks; "double quotes" keep blanks and the signs above; $? is the last status. A command's
+ * Words are separated by blanks; "double quotes" keep blanks and the signs above (a quote that nothing closes is an
+ * error, and the rest of the line is not run); $? is the last status. A command's
  * output to a file is collected first and written with one call, as the file wants it.
  */
 #include "kernel/shell.h"
@@ -65,7 +66,8 @@ static int help_run(struct sink *out, int argc, char **argv)
 		if (argc < 2 || strcmp((*at)->name, argv[1]) == 0)
 			sink_printf(out, "%-8s %-28s %s\n", (*at)->name, (*at)->arguments, (*at)->help);
 	if (argc < 2)
-		sink_printf(out, "All else is files: ls /proc /sys. Lines: a; b > path # comment; $? is the last status.\n");
+		sink_printf(out,
+			    "All else is files: ls /proc /sys. Lines: a; b > path # comment; $? is the last status.\n");
 	return 0;
 }
 SHELL_COMMAND(help, "[command]", "this list", help_run);
@@ -79,7 +81,12 @@ struct parsed {
 	char status[16];
 };
 
-/* A word at *@at, unquoted in place; NULL at the end of the command. Sets *@end_sign to ';', '>' or 0 if it ended there. */
+#define OPEN_QUOTE '"'
+
+/*
+ * A word at *@at, unquoted in place; NULL at the end of the command. Sets *@end_sign to ';', '>' or 0 if it ended
+ * there, OPEN_QUOTE if the line ended within quotes.
+ */
 static char *take_word(char **at, char *end_sign)
 {
 	char *from, *to, *word;
@@ -104,6 +111,8 @@ static char *take_word(char **at, char *end_sign)
 		from++;
 	else if (*from)
 		*end_sign = *from++;
+	else if (quoted)
+		*end_sign = OPEN_QUOTE;
 	*at = from;
 	if (to == word && *end_sign == '\0' && **at == '\0')
 		return NULL;
@@ -120,6 +129,10 @@ static int parse_command(struct sink *out, char **rest, struct parsed *command)
 	command->argc = 0;
 	command->redirect = NULL;
 	while (sign != ';' && (word = take_word(rest, &sign))) {
+		if (sign == OPEN_QUOTE) {
+			sink_printf(out, "shell: a quote is not closed before the line ends\n");
+			return -EINVAL;
+		}
 		if (*word && expect_path) {
 			command->redirect = word;
 			expect_path = false;
@@ -206,6 +219,21 @@ int shell_run_line(struct sink *out, const char *line)
 			run_parsed(out, &command);
 	}
 	return last_status;
+}
+
+int shell_run_text(struct sink *out, char *text)
+{
+	int status = 0;
+
+	for (char *line = text, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (*line && line[strlen(line) - 1] == '\r')
+			line[strlen(line) - 1] = '\0';
+		status = shell_run_line(out, line);
+	}
+	return status;
 }
 
 /* ---- reading lines ---- */

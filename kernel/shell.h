@@ -25,6 +25,8 @@ struct shell_command {
 void shell_configure(void);
 /* Runs one line, output to @out; the last command's status. */
 int shell_run_line(struct sink *out, const char *line);
+/* Runs all lines of @text, which is modified; the last command's status. */
+int shell_run_text(struct sink *out, char *text);
 /* Reads and runs lines for ever. @read gives the next byte and may sleep. */
 void shell_loop(int (*read)(void)) NORETURN;
 /* Ctrl-C was typed since the command began: long commands look at it and return -EINTR. */

@@ -60,6 +60,27 @@ KTEST(shell, unknown_commands_and_missing_paths_are_said)
 	EXPECT_EQ(t, run("", out, sizeof(out)), -ENOENT);
 }
 
+KTEST(shell, an_open_quote_runs_nothing_behind_it)
+{
+	char out[128];
+
+	EXPECT_EQ(t, run("test_args a; test_args b \"c; test_args d", out, sizeof(out)), -EINVAL);
+	EXPECT_STR(t, arguments, "<a>");
+	EXPECT(t, strstr(out, "not closed") != NULL);
+}
+
+KTEST(shell, a_text_runs_line_by_line)
+{
+	char text[] = "test_args fail\r\n# a comment\n\ntest_args $? \"x\"\ntest_args last";
+	char out[64];
+	struct text sink;
+
+	text_init(&sink, out, sizeof(out));
+	EXPECT_EQ(t, shell_run_text(&sink.sink, text), 0);
+	EXPECT_STR(t, out, "ran\nran\nran\n");
+	EXPECT_STR(t, arguments, "<last>");
+}
+
 static int store_text(void *context, char *text, size_t length UNUSED)
 {
 	string_copy(context, text, 64);
@@ -178,6 +199,23 @@ KTEST(line_editor, a_long_machine_line_is_cut_and_said)
 	memset(keys, 'k', sizeof(keys) - 1);
 	EXPECT_EQ(t, strlen(edit(&editor, keys)), 255u);
 	EXPECT(t, strstr(out, "cut") != NULL);
+}
+
+KTEST(line_editor, a_machine_may_end_lines_both_ways_and_take_one_back)
+{
+	static struct line_editor editor;
+	char out[64];
+	struct text text;
+
+	text_init(&text, out, sizeof(out));
+	line_editor_init(&editor, next_typed, &text.sink, false, "");
+	EXPECT_STR(t,
+		   edit(&editor, "one\r\ntwo\n\nthree\x03"
+				 "four\r"),
+		   "one");
+	EXPECT_STR(t, edit(&editor, typed), "two");
+	EXPECT_STR(t, edit(&editor, typed), "");
+	EXPECT_STR(t, edit(&editor, typed), "four");
 }
 
 /* ---- command line ---- */
