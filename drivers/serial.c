@@ -116,6 +116,13 @@ static bool probe(void)
 	return read_register(UART_SCRATCH) == 0xa5;
 }
 
+/* Switching the FIFO on clears it, and a host that sends a script has begun before we were there. */
+static void keep_what_came_early(void)
+{
+	while (read_register(UART_LINE_STATUS) & STATUS_DATA_READY && serial.head < RING_BYTES)
+		serial.ring[serial.head++] = read_register(UART_DATA);
+}
+
 void serial_init(void)
 {
 	serial.present = probe();
@@ -126,6 +133,7 @@ void serial_init(void)
 	write_register(UART_DATA, 1); /* 115200 baud */
 	write_register(UART_INTERRUPT_ENABLE, 0);
 	write_register(UART_LINE_CONTROL, LINE_8N1);
+	keep_what_came_early();
 	write_register(UART_FIFO_CONTROL, FIFO_ENABLE_CLEAR);
 	write_register(UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);
 	serial.fifo_bytes = (read_register(UART_IDENTIFICATION) & FIFO_WORKS) == FIFO_WORKS ? FIFO_BYTES : 1;
@@ -146,8 +154,7 @@ static bool serial_interrupt(void *context UNUSED)
 	uint32_t before = serial.head;
 	bool control_c = false;
 
-	while (serial.head - serial.tail < RING_BYTES &&
-	       read_register(UART_LINE_STATUS) & STATUS_DATA_READY) {
+	while (serial.head - serial.tail < RING_BYTES && read_register(UART_LINE_STATUS) & STATUS_DATA_READY) {
 		uint8_t byte = read_register(UART_DATA);
 
 		control_c |= byte == CONTROL_C;

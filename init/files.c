@@ -41,14 +41,10 @@ static void show_version(struct sink *out)
 }
 
 static const struct shown_file shown_files[] = {
-	{"/proc/boottime", boot_stamps_show},
-	{"/proc/cmdline", show_cmdline},
-	{"/proc/interrupts", irq_show},
-	{"/proc/kmsg", log_show},
-	{"/proc/lockdep", lock_order_show},
-	{"/proc/threads", thread_show_all},
-	{"/proc/uptime", show_uptime},
-	{"/proc/version", show_version},
+	{"/proc/boottime", boot_stamps_show}, {"/proc/cmdline", show_cmdline},
+	{"/proc/interrupts", irq_show},	      {"/proc/kmsg", log_show},
+	{"/proc/lockdep", lock_order_show},   {"/proc/threads", thread_show_all},
+	{"/proc/uptime", show_uptime},	      {"/proc/version", show_version},
 };
 
 static int show(struct sink *out, void *context)

@@ -1,7 +1,8 @@
 /*
  * /proc/boottime: when each part of the boot was done.
  *
- * Stamps are kept as cycles, since the first ones come before the clock knows its rate, and turned into time when shown.
+ * Stamps are kept as cycles, since the first ones come before the clock knows its rate, and turned into time when
+ * shown.
  */
 #include "kernel/init.h"
 

@@ -16,31 +16,31 @@
 #include <arch/page.h>
 
 /* Register offsets. */
-#define APIC_ID              0x020u
-#define APIC_TASK_PRIORITY   0x080u
-#define APIC_EOI             0x0b0u
-#define APIC_SPURIOUS        0x0f0u
-#define APIC_ERROR_STATUS    0x280u
-#define APIC_COMMAND_LOW     0x300u
-#define APIC_COMMAND_HIGH    0x310u
-#define APIC_LVT_TIMER       0x320u
-#define APIC_LVT_LINT0       0x350u
-#define APIC_LVT_ERROR       0x370u
-#define APIC_TIMER_INITIAL   0x380u
-#define APIC_TIMER_CURRENT   0x390u
-#define APIC_TIMER_DIVIDE    0x3e0u
+#define APIC_ID		   0x020u
+#define APIC_TASK_PRIORITY 0x080u
+#define APIC_EOI	   0x0b0u
+#define APIC_SPURIOUS	   0x0f0u
+#define APIC_ERROR_STATUS  0x280u
+#define APIC_COMMAND_LOW   0x300u
+#define APIC_COMMAND_HIGH  0x310u
+#define APIC_LVT_TIMER	   0x320u
+#define APIC_LVT_LINT0	   0x350u
+#define APIC_LVT_ERROR	   0x370u
+#define APIC_TIMER_INITIAL 0x380u
+#define APIC_TIMER_CURRENT 0x390u
+#define APIC_TIMER_DIVIDE  0x3e0u
 
-#define SPURIOUS_ENABLE      0x100u
-#define LVT_MASKED           0x10000u
-#define LVT_TSC_DEADLINE     0x40000u
-#define DIVIDE_BY_1          0xbu
+#define SPURIOUS_ENABLE	 0x100u
+#define LVT_MASKED	 0x10000u
+#define LVT_TSC_DEADLINE 0x40000u
+#define DIVIDE_BY_1	 0xbu
 
-#define COMMAND_NMI          0x00000400u
-#define COMMAND_INIT         0x00000500u
-#define COMMAND_STARTUP      0x00000600u
-#define COMMAND_PENDING      0x00001000u
-#define COMMAND_ASSERT       0x00004000u
-#define COMMAND_ALL_OTHERS   0x000c0000u
+#define COMMAND_NMI	   0x00000400u
+#define COMMAND_INIT	   0x00000500u
+#define COMMAND_STARTUP	   0x00000600u
+#define COMMAND_PENDING	   0x00001000u
+#define COMMAND_ASSERT	   0x00004000u
+#define COMMAND_ALL_OTHERS 0x000c0000u
 
 static volatile char *registers;
 static bool x2apic;

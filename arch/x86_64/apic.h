@@ -5,7 +5,8 @@
 
 #include "lib/compiler.h"
 
-/* Finds the registers and chooses x2APIC or memory access; on the boot CPU, before paging_init(): for the clock only. */
+/* Finds the registers and chooses x2APIC or memory access; on the boot CPU, before paging_init(): for the clock only.
+ */
 void apic_early_init(uint64_t registers_phys);
 /* On each CPU, from irq_init() on: accepts interrupts, and nothing comes on its local lines. */
 void apic_map(uint64_t registers_phys);

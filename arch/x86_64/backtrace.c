@@ -52,8 +52,8 @@ static bool is_return_address(uint64_t address)
 }
 
 /*
- * From where the exception was. Where it was may have no frame yet, or never get one (a jump to nowhere; the compiler makes
- * none for small functions that call nobody): then its caller is on top of the stack, and not in the chain.
+ * From where the exception was. Where it was may have no frame yet, or never get one (a jump to nowhere; the compiler
+ * makes none for small functions that call nobody): then its caller is on top of the stack, and not in the chain.
  */
 static size_t walk_from_trap(const struct trap_frame *frame, uint64_t *addresses, size_t max)
 {

@@ -3,8 +3,8 @@
  *
  * Best is to be told: CPUID leaf 0x15 has the crystal and the ratio, leaf 0x40000010 is a hypervisor's word. Else the
  * counter is measured against something whose rate is known, the first of this list that works:
- *   - the local APIC timer under QEMU's TCG and under KVM, where it counts nanoseconds by definition. Microvm may have no
- *     other: the PIT can be switched off, and there is no ACPI timer;
+ *   - the local APIC timer under QEMU's TCG and under KVM, where it counts nanoseconds by definition. Microvm may have
+ * no other: the PIT can be switched off, and there is no ACPI timer;
  *   - the ACPI power management timer, 3.579545 MHz;
  *   - channel 2 of the PIT, 1.193182 MHz.
  * A reading is taken between two of the cycle counter, several times, and the one with the shortest bracket counts:
@@ -22,9 +22,9 @@
 #include <arch/io.h>
 
 #define HYPERVISOR_APIC_HZ 1000000000ull /* divided by 1 */
-#define PM_TIMER_HZ        3579545ull
-#define PIT_HZ             1193182ull
-#define FALLBACK_HZ        1000000000ull
+#define PM_TIMER_HZ	   3579545ull
+#define PIT_HZ		   1193182ull
+#define FALLBACK_HZ	   1000000000ull
 
 #define READINGS 5
 /* A reference that has not moved on after this many cycles is not there: 4 ms at 5 GHz. */
@@ -33,8 +33,8 @@
 struct reference {
 	const char *name;
 	uint64_t hz;
-	uint32_t mask;      /* the counter's width */
-	uint32_t window_us; /* how long to measure: longer where it ticks slowly */
+	uint32_t mask;		/* the counter's width */
+	uint32_t window_us;	/* how long to measure: longer where it ticks slowly */
 	uint32_t (*read)(void); /* counts up */
 };
 
@@ -73,7 +73,7 @@ static uint32_t read_pit(void)
 static void start_pit(void)
 {
 	outb(PIT_GATE_PORT, (inb(PIT_GATE_PORT) & ~2u) | 1); /* gate open, speaker off */
-	outb(PIT_COMMAND, 0xb0);                             /* channel 2, two bytes, mode 0 */
+	outb(PIT_COMMAND, 0xb0);			     /* channel 2, two bytes, mode 0 */
 	outb(PIT_CHANNEL_2, 0xff);
 	outb(PIT_CHANNEL_2, 0xff);
 }

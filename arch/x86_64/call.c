@@ -3,7 +3,8 @@
  *
  * Each CPU has a list of requests that others push without a lock; an interrupt makes it take the whole list and
  * run it in order. The caller waits with interrupts on, so that it serves what others ask of it meanwhile: two CPUs
- * may call each other. Requests live in the caller's block, one per target, and preemption is off while they are in use.
+ * may call each other. Requests live in the caller's block, one per target, and preemption is off while they are in
+ * use.
  */
 #include "arch/x86_64/call.h"
 

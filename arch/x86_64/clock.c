@@ -17,7 +17,7 @@
 #include "lib/atomic.h"
 
 /* Exchanges between two CPUs, until one was quick: what is taken for equal may differ by half of that. */
-#define SYNC_ROUNDS       8
+#define SYNC_ROUNDS	  8
 #define SYNC_QUICK_CYCLES 10000
 
 static struct {

@@ -44,7 +44,7 @@ struct clock_sync {
 void clock_sync_ap(struct clock_sync *sync);
 void clock_sync_serve(struct clock_sync *sync);
 /*
- * The difference to the boot CPU's counter, which was read as @boot_cycles somewhere between @before and @after of ours: 0
- * if that can be the truth.
+ * The difference to the boot CPU's counter, which was read as @boot_cycles somewhere between @before and @after of
+ * ours: 0 if that can be the truth.
  */
 int64_t clock_difference(uint64_t before, uint64_t after, uint64_t boot_cycles);

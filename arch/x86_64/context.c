@@ -33,6 +33,7 @@ void arch_context_init(struct thread_context *context, uint64_t stack_top, void 
 
 void arch_idle(void)
 {
-	/* An interrupt is held off for one instruction after sti: none can come between it and hlt and be slept over. */
+	/* An interrupt is held off for one instruction after sti: none can come between it and hlt and be slept over.
+	 */
 	__asm__ volatile("sti; hlt" ::: "memory");
 }

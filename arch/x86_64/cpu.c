@@ -1,5 +1,6 @@
 /*
- * A CPU's private tables: the per-CPU block, segments, and the stacks for interrupts that must not trust the current one.
+ * A CPU's private tables: the per-CPU block, segments, and the stacks for interrupts that must not trust the current
+ * one.
  *
  * The GDT is flat: one code and one data segment, and the task state segment, whose only use in long mode is the table
  * of interrupt stacks (IST). Three entries have a stack of their own: the double fault, because a stack overflow
@@ -15,7 +16,7 @@
 
 #define GDT_CODE 0x00af9b000000ffffull /* 64-bit code, ring 0, accessed */
 #define GDT_DATA 0x00cf93000000ffffull
-#define GDT_TSS  0x0000890000000000ull /* present, available 64-bit TSS */
+#define GDT_TSS	 0x0000890000000000ull /* present, available 64-bit TSS */
 
 static struct cpu_block boot_block;
 struct cpu_block *cpu_blocks[MAX_CPUS] = {&boot_block};

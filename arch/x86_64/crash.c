@@ -1,5 +1,6 @@
 /*
- * The shell's `crash`: ends the run in each of the ways a kernel can go wrong, on any CPU, to see that the panic says so.
+ * The shell's `crash`: ends the run in each of the ways a kernel can go wrong, on any CPU, to see that the panic says
+ * so.
  *
  * Each way is a function crash_<how>, which the backtrace must name; the test runner looks for it.
  */
@@ -116,10 +117,10 @@ static NOINLINE void crash_in_interrupt(void)
 }
 
 /* What the sanitizers find, each in its own build; elsewhere nothing is done. */
-#define SANITIZER_BUG(function, name)                                                                              \
-	static NOINLINE void crash_##function(void)                                                                \
-	{                                                                                                          \
-		pr_err("crash: " name " gave %s", error_name(sanitizer_seed_bug(name)));                           \
+#define SANITIZER_BUG(function, name)                                                    \
+	static NOINLINE void crash_##function(void)                                      \
+	{                                                                                \
+		pr_err("crash: " name " gave %s", error_name(sanitizer_seed_bug(name))); \
 	}
 SANITIZER_BUG(kasan_oob, "kasan-oob")
 SANITIZER_BUG(kasan_uaf, "kasan-uaf")

@@ -5,9 +5,9 @@
 
 #include <arch/io.h>
 
-#define DEBUG_EXIT_PORT      0xf4
+#define DEBUG_EXIT_PORT	     0xf4
 #define RESET_CONTROL_PORT   0xcf9 /* chipset: 2 arms, then 6 resets everything */
-#define KEYBOARD_PORT        0x64
+#define KEYBOARD_PORT	     0x64
 #define KEYBOARD_PULSE_RESET 0xfe
 
 static NORETURN void halt(void)

@@ -11,14 +11,14 @@
 #include <arch/io.h>
 #include <arch/page.h>
 
-#define IOAPIC_SELECT      0x00
-#define IOAPIC_DATA        0x10
-#define IOAPIC_VERSION     0x01
+#define IOAPIC_SELECT	   0x00
+#define IOAPIC_DATA	   0x10
+#define IOAPIC_VERSION	   0x01
 #define IOAPIC_REDIRECTION 0x10 /* + 2 * line, the upper half behind it */
 
 #define ENTRY_LOW_ACTIVE 0x2000u
-#define ENTRY_LEVEL      0x8000u
-#define ENTRY_MASKED     0x10000u
+#define ENTRY_LEVEL	 0x8000u
+#define ENTRY_MASKED	 0x10000u
 
 struct ioapic {
 	volatile char *registers;

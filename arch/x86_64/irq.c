@@ -5,7 +5,8 @@
  * finds its source in a table and asks the handlers in turn; it takes no lock. Whoever unlinks a handler or a source
  * waits until nobody is on that vector any more, so memory can be freed and the handler's owner can go.
  *
- * A level-triggered line that nobody handles comes again at once, for ever: after IRQ_STORM times in a row it is masked.
+ * A level-triggered line that nobody handles comes again at once, for ever: after IRQ_STORM times in a row it is
+ * masked.
  */
 #include "arch/x86_64/irq_internal.h"
 

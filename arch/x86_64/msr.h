@@ -5,18 +5,18 @@
 
 #include "lib/compiler.h"
 
-#define MSR_APIC_BASE        0x1bu
-#define MSR_TSC_DEADLINE     0x6e0u
-#define MSR_X2APIC           0x800u /* + register offset / 16 */
-#define MSR_GS_BASE          0xc0000101u
+#define MSR_APIC_BASE	 0x1bu
+#define MSR_TSC_DEADLINE 0x6e0u
+#define MSR_X2APIC	 0x800u /* + register offset / 16 */
+#define MSR_GS_BASE	 0xc0000101u
 
 #define APIC_BASE_X2APIC (1u << 10)
 #define APIC_BASE_ENABLE (1u << 11)
 
 /* CPUID leaf 1, ECX and EDX. */
-#define CPUID_1_ECX_X2APIC       (1u << 21)
+#define CPUID_1_ECX_X2APIC	 (1u << 21)
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
-#define CPUID_1_ECX_HYPERVISOR   (1u << 31)
+#define CPUID_1_ECX_HYPERVISOR	 (1u << 31)
 
 enum cpuid_register { EAX, EBX, ECX, EDX };
 

@@ -50,9 +50,9 @@ struct interrupt_counts {
 
 struct cpu_block {
 	struct percpu public;
-	struct trap_frame *trap;        /* the exception being handled, innermost; NULL: none */
-	int64_t cycle_offset;           /* added to this CPU's cycle counter to agree with the boot CPU's (clock.c) */
-	uint64_t timer_deadline_ns;     /* what the local timer is set to; UINT64_MAX: nothing */
+	struct trap_frame *trap;	/* the exception being handled, innermost; NULL: none */
+	int64_t cycle_offset;		/* added to this CPU's cycle counter to agree with the boot CPU's (clock.c) */
+	uint64_t timer_deadline_ns;	/* what the local timer is set to; UINT64_MAX: nothing */
 	struct cpu_call_request *calls; /* pushed by other CPUs, newest first */
 	struct cpu_call_request requests[MAX_CPUS]; /* this CPU's own requests, by target */
 	struct stopped_at stopped;

@@ -33,8 +33,8 @@ void paging_use_allocator(uint64_t (*alloc)(enum paging_purpose purpose), void (
 /* Local APIC, IOAPICs, interrupt vectors; interrupts on at return. */
 void irq_init(const struct machine *machine);
 /*
- * Chooses a page below 640 KiB to start other CPUs from, before memory is given to the allocator: its physical address, to
- * be reserved, or 0 if no usable one is there (then only the boot CPU runs).
+ * Chooses a page below 640 KiB to start other CPUs from, before memory is given to the allocator: its physical address,
+ * to be reserved, or 0 if no usable one is there (then only the boot CPU runs).
  */
 uint64_t smp_reserve_low_page(const struct boot_info *info) MUST_CHECK;
 /* Starts all other CPUs and waits until they run; those that do not come are left out with one line. Scheduler runs. */

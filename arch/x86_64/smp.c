@@ -6,9 +6,9 @@
  * host with fewer free CPUs than the guest has, that would take the time of those who still have work to do (measured
  * with one free host CPU: every hand-over from one spinning CPU to another costs the host's time slice, 5-10 ms).
  *
- * When all are there, each gets its index: in the order of the firmware's table, so that CPU numbers do not depend on who
- * was fastest, and without gaps if somebody is missing. Without a table (microvm with acpi=off) INIT and STARTUP go to
- * everybody, and the order is that of the APIC ids. An interrupt then sends each into the scheduler.
+ * When all are there, each gets its index: in the order of the firmware's table, so that CPU numbers do not depend on
+ * who was fastest, and without gaps if somebody is missing. Without a table (microvm with acpi=off) INIT and STARTUP go
+ * to everybody, and the order is that of the APIC ids. An interrupt then sends each into the scheduler.
  *
  * A 64-bit processor takes STARTUP soon after INIT; the 10 ms of the manual are for separate 82489DX chips.
  */
@@ -32,14 +32,14 @@
 
 #include <arch/page.h>
 
-#define LOW_MEMORY_END    0xa0000ull
-#define INIT_NS           (20 * NS_PER_US)
+#define LOW_MEMORY_END 0xa0000ull
+#define INIT_NS	       (20 * NS_PER_US)
 /* For a processor that missed the first: QEMU with -icount makes use of neither before this one halts a while. */
 #define SECOND_STARTUP_NS (5 * NS_PER_MS)
 #define ARRIVAL_LIMIT_NS  NS_PER_S
 /* Nobody knows how many will come: so long after the last one came, nobody will. */
-#define UNKNOWN_QUIET_NS  (10 * NS_PER_MS)
-#define UNKNOWN           UINT32_MAX
+#define UNKNOWN_QUIET_NS (10 * NS_PER_MS)
+#define UNKNOWN		 UINT32_MAX
 
 extern char trampoline_start[], trampoline_end[];
 extern char trampoline_gdt_base[], trampoline_cr3[], trampoline_target[];

@@ -59,7 +59,7 @@ unsigned int arch_stop_other_cpus(void)
 	if (!atomic_cas(&stopper, &nobody, me)) {
 		if (nobody == me)
 			return 0; /* a panic within the panic: they are stopped already */
-		halt_forever(); /* until the NMI of the first comes */
+		halt_forever();	  /* until the NMI of the first comes */
 	}
 	for (unsigned int cpu = 0; cpu < cpu_count(); cpu++)
 		if (cpu != cpu_id())

@@ -17,11 +17,11 @@
 #include <arch/page.h>
 #include <arch/panic.h>
 
-#define NR_VECTORS       256
-#define STUB_BYTES       16
-#define GATE_INTERRUPT   0x8e /* present, ring 0, interrupts off at entry */
+#define NR_VECTORS     256
+#define STUB_BYTES     16
+#define GATE_INTERRUPT 0x8e /* present, ring 0, interrupts off at entry */
 /* A fault this near to the stack pointer is the stack's own: the largest frame a function may have, generously. */
-#define STACK_GUARD_REACH (2 * PAGE_SIZE)
+#define STACK_GUARD_REACH   (2 * PAGE_SIZE)
 #define PAGE_FAULT_PRESENT  1u
 #define PAGE_FAULT_WRITE    2u
 #define PAGE_FAULT_RESERVED 8u
@@ -73,13 +73,27 @@ void trap_load(void)
 static const char *exception_name(uint64_t vector)
 {
 	static const char *const names[] = {
-		"divide error",       "debug exception",     "NMI",
-		"breakpoint",         "overflow",            "bound exceeded",
-		"invalid opcode",     "no FPU",              "double fault",
-		"FPU segment",        "invalid TSS",         "segment not present",
-		"stack segment fault", "general protection", "page fault",
-		"exception 15",       "FPU error",           "misaligned access",
-		"machine check",      "SIMD error",          "virtualisation exception",
+		"divide error",
+		"debug exception",
+		"NMI",
+		"breakpoint",
+		"overflow",
+		"bound exceeded",
+		"invalid opcode",
+		"no FPU",
+		"double fault",
+		"FPU segment",
+		"invalid TSS",
+		"segment not present",
+		"stack segment fault",
+		"general protection",
+		"page fault",
+		"exception 15",
+		"FPU error",
+		"misaligned access",
+		"machine check",
+		"SIMD error",
+		"virtualisation exception",
 		"control protection",
 	};
 
@@ -153,7 +167,8 @@ static NORETURN void double_fault(const struct trap_frame *frame)
 	uint64_t address = read_cr2();
 
 	if (is_stack_overflow(frame, address))
-		panic("stack overflow in thread \"%s\": guard page hit at %#lx (double fault)", current_name(), address);
+		panic("stack overflow in thread \"%s\": guard page hit at %#lx (double fault)", current_name(),
+		      address);
 	panic("double fault; the last page fault was at %#lx", address);
 }
 

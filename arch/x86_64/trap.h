@@ -24,21 +24,21 @@ void trap_load(void);
 #endif
 
 /* Exceptions we name. */
-#define VECTOR_NMI           2
+#define VECTOR_NMI	     2
 #define VECTOR_DOUBLE_FAULT  8
-#define VECTOR_GENERAL       13
+#define VECTOR_GENERAL	     13
 #define VECTOR_PAGE_FAULT    14
 #define VECTOR_MACHINE_CHECK 18
 
 /* 32..47: where the PICs are moved to (and masked); 48..0xef: lines and messages; above: the local APIC's own. */
 #define VECTOR_FIRST_EXTERNAL 32
-#define VECTOR_PIC            32
-#define VECTOR_PIC_END        48
-#define VECTOR_DEVICE         48
+#define VECTOR_PIC	      32
+#define VECTOR_PIC_END	      48
+#define VECTOR_DEVICE	      48
 #define VECTOR_DEVICE_END     0xf0
-#define VECTOR_TIMER          0xf0
+#define VECTOR_TIMER	      0xf0
 #define VECTOR_RESCHEDULE     0xf1
-#define VECTOR_CALL           0xf2
-#define VECTOR_WAKE          0xf3 /* only ends a halt */
+#define VECTOR_CALL	      0xf2
+#define VECTOR_WAKE	      0xf3 /* only ends a halt */
 #define VECTOR_APIC_ERROR     0xfe
-#define VECTOR_SPURIOUS       0xff
+#define VECTOR_SPURIOUS	      0xff

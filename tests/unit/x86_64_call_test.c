@@ -1,5 +1,6 @@
 /*
- * Calling other CPUs: the right one runs it, in interrupt context, and callers that call each other do not wait for ever.
+ * Calling other CPUs: the right one runs it, in interrupt context, and callers that call each other do not wait for
+ * ever.
  */
 #include "kernel/cpu.h"
 #include "kernel/ktest.h"

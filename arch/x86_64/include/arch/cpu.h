@@ -18,9 +18,9 @@ static ALWAYS_INLINE unsigned int cpu_id(void)
 }
 
 /*
- * In every loop that waits for another CPU. Pauses at every 256th turn only: under QEMU's multi-threaded TCG each pause takes
- * the lock that all devices share, and a CPU that does little else starves the one it waits for (measured: starting
- * three CPUs 125 ms, so 1.3 ms). Never to pause would not do: with -icount, only a pause lets another CPU run.
+ * In every loop that waits for another CPU. Pauses at every 256th turn only: under QEMU's multi-threaded TCG each pause
+ * takes the lock that all devices share, and a CPU that does little else starves the one it waits for (measured:
+ * starting three CPUs 125 ms, so 1.3 ms). Never to pause would not do: with -icount, only a pause lets another CPU run.
  */
 static ALWAYS_INLINE void cpu_relax(void)
 {

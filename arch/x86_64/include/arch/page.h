@@ -13,17 +13,17 @@
 
 #include "lib/compiler.h"
 
-#define PAGE_SHIFT       12u
-#define PAGE_SIZE        (1ul << PAGE_SHIFT)
+#define PAGE_SHIFT	 12u
+#define PAGE_SIZE	 (1ul << PAGE_SHIFT)
 #define LARGE_PAGE_SHIFT 21u
-#define LARGE_PAGE_SIZE  (1ul << LARGE_PAGE_SHIFT)
+#define LARGE_PAGE_SIZE	 (1ul << LARGE_PAGE_SHIFT)
 
-#define DIRECT_MAP_BASE  0xffff800000000000ul
-#define PAGE_STRUCT_BASE 0xffffc00000000000ul
-#define DEVICE_MAP_BASE  0xffffd00000000000ul
-#define STACK_AREA_BASE  0xffffe00000000000ul
+#define DIRECT_MAP_BASE	  0xffff800000000000ul
+#define PAGE_STRUCT_BASE  0xffffc00000000000ul
+#define DEVICE_MAP_BASE	  0xffffd00000000000ul
+#define STACK_AREA_BASE	  0xffffe00000000000ul
 #define KASAN_SHADOW_BASE 0xffffec0000000000ul
-#define KERNEL_BASE      0xffffffff80000000ul
+#define KERNEL_BASE	  0xffffffff80000000ul
 
 /* Only for addresses that are RAM (or ACPI tables); device memory is mapped by device_map(). */
 static inline void *phys_to_virt(uint64_t phys)

@@ -14,26 +14,26 @@ struct thread;
 
 struct percpu {
 	/* Offsets are fixed: <arch/cpu.h>, the accessors below and assembly use them. */
-	uint32_t cpu;             /* 0:  index */
-	uint32_t apic_id;         /* 4 */
-	struct percpu *self;      /* 8:  this block's address */
-	struct thread *thread;    /* 16: the running thread; the scheduler's */
-	uint32_t preempt_count;   /* 24: above 0: the thread stays; the scheduler's */
+	uint32_t cpu;		  /* 0:  index */
+	uint32_t apic_id;	  /* 4 */
+	struct percpu *self;	  /* 8:  this block's address */
+	struct thread *thread;	  /* 16: the running thread; the scheduler's */
+	uint32_t preempt_count;	  /* 24: above 0: the thread stays; the scheduler's */
 	uint32_t interrupt_depth; /* 28: interrupt handlers on the stack; the scheduler's */
-	uint32_t need_resched;    /* 32: switch at the next chance; the scheduler's */
-	uint32_t node;            /* 36 */
-	uint32_t relax_turns;     /* 40: until cpu_relax() pauses again */
+	uint32_t need_resched;	  /* 32: switch at the next chance; the scheduler's */
+	uint32_t node;		  /* 36 */
+	uint32_t relax_turns;	  /* 40: until cpu_relax() pauses again */
 };
 
-#define PERCPU_READ(type, offset)                                                            \
-	({                                                                                   \
-		type _value;                                                                 \
-		__asm__ volatile("mov %%gs:%c1, %0" : "=r"(_value) : "i"(offset));           \
-		_value;                                                                      \
+#define PERCPU_READ(type, offset)                                                  \
+	({                                                                         \
+		type _value;                                                       \
+		__asm__ volatile("mov %%gs:%c1, %0" : "=r"(_value) : "i"(offset)); \
+		_value;                                                            \
 	})
-#define PERCPU_WRITE(type, offset, value)                                                    \
+#define PERCPU_WRITE(type, offset, value) \
 	__asm__ volatile("mov %0, %%gs:%c1" ::"r"((type)(value)), "i"(offset) : "memory")
-#define PERCPU_ADD32(offset, value)                                                          \
+#define PERCPU_ADD32(offset, value) \
 	__asm__ volatile("addl %0, %%gs:%c1" ::"er"((uint32_t)(value)), "i"(offset) : "memory", "cc")
 
 /* The same on every CPU that asks for the same thread; no need to turn preemption off. */
