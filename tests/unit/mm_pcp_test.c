@@ -123,7 +123,7 @@ static int worker_run(void *argument)
 			worker_take(worker, held, orders, at, &rand);
 		else
 			worker_give(worker, held, orders, at);
-		if (step % 512 == 0)
+		if (step % 16 == 0)
 			pcp_drain_all(worker->zone);
 	}
 	for (uint32_t at = 0; at < HELD; at++)
@@ -139,7 +139,7 @@ KTEST(pcp, four_threads_never_share_a_page)
 	struct thread *threads[WORKERS];
 
 	for (unsigned int at = 0; at < WORKERS; at++) {
-		workers[at] = (struct worker){zone, ktest_seed(t) + at, ktest_hosted() ? 20000 : 2000, false};
+		workers[at] = (struct worker){zone, ktest_seed(t) + at, ktest_hosted() ? 100000 : 2000, false};
 		threads[at] = thread_spawn("pcp_test", worker_run, &workers[at]);
 		REQUIRE(t, !IS_ERR(threads[at]));
 	}
