@@ -17,6 +17,8 @@
 #include "kernel/time.h"
 #include "lib/errno.h"
 
+#include <arch/cpu.h>
+
 #define TOKENS	    64u
 #define RING_MEMORY 8192u
 
@@ -42,6 +44,11 @@ uint64_t time_ns(void)
 uint64_t wait_deadline(uint64_t timeout_ns)
 {
 	return now_ns + timeout_ns;
+}
+
+/* What cpu_relax() does in the hosted build. */
+void host_relax(void)
+{
 }
 
 void wait_prepare(struct wait_queue *queue UNUSED, struct waiter *waiter UNUSED)
