@@ -3,7 +3,7 @@
  * MCFG says where, else through the ports 0xcf8 and 0xcfc (an address, then the data: 256 bytes for each
  * function).
  *
- * ECAM is mapped bus by bus, when a bus is first asked for: few of the 256 are ever there.
+ * ECAM is mapped in pieces, when a bus is first asked for: few of the 256 are ever there.
  */
 #include "drivers/pci_internal.h"
 #include "kernel/spinlock.h"
@@ -26,20 +26,31 @@ static struct ecam {
 	uint8_t first_bus, last_bus;
 } ecam;
 
-static uint8_t *ecam_buses[PCI_NR_BUSES];
+/* Mapped some buses at a time, in large pages. */
+#define PIECE_BUSES 32u
+
+static uint8_t *ecam_pieces[PCI_NR_BUSES / PIECE_BUSES];
+
+static uint8_t *map_piece(unsigned int first_bus)
+{
+	unsigned int end = MIN(first_bus + PIECE_BUSES, ecam.last_bus + 1u);
+
+	return device_map(ecam.address + first_bus * ECAM_BUS_BYTES, (end - first_bus) * ECAM_BUS_BYTES,
+			  DEVICE_UNCACHED);
+}
 
 /* The register's address, or NULL if it cannot be reached. */
 static uint8_t *ecam_register(uint16_t bdf, uint16_t offset)
 {
 	unsigned int bus = bdf >> 8;
+	uint8_t **piece;
 
 	if (bus < ecam.first_bus || bus > ecam.last_bus)
 		return NULL;
-	if (unlikely(!ecam_buses[bus]))
-		ecam_buses[bus] = device_map(ecam.address + bus * ECAM_BUS_BYTES, ECAM_BUS_BYTES, DEVICE_UNCACHED);
-	if (unlikely(!ecam_buses[bus]))
-		return NULL;
-	return ecam_buses[bus] + ((bdf & 0xffu) << 12) + offset;
+	piece = &ecam_pieces[bus / PIECE_BUSES];
+	if (unlikely(!*piece))
+		*piece = map_piece(ALIGN_DOWN(bus, PIECE_BUSES));
+	return *piece ? *piece + ((uint64_t)(bus % PIECE_BUSES) << 20) + ((bdf & 0xffu) << 12) + offset : NULL;
 }
 
 static uint32_t ecam_read(void *context UNUSED, uint16_t bdf, uint16_t offset, unsigned int bytes)

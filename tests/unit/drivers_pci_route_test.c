@@ -73,10 +73,10 @@ KTEST(drivers_pci_route, bridges_turn_the_pins)
 	ktest_defer(t, pci_script_release, &script);
 	begin(t, Q35);
 	outer = pci_script_add_bridge(&script, -1, 2, ROOT_PORT);
-	inner = pci_script_add_bridge(&script, outer, 5, ROOT_PORT);
-	device = add_device(inner, 3, 2); /* INTB: 1 + 3 + 5 on bus 0 in slot 2 */
+	inner = pci_script_add_bridge(&script, outer, 7, ROOT_PORT);
+	device = add_device(inner, 3, 2); /* INTB: 1 + 3 + 7 on bus 0 in slot 2 */
 	REQUIRE_OK(t, pci_root_scan(&script.root));
-	EXPECT_EQ(t, line(device), 20 + (1 + 3 + 5 + 2) % 4);
+	EXPECT_EQ(t, line(device), 20 + (1 + 3 + 7 + 2) % 4);
 }
 
 KTEST(drivers_pci_route, pc_follows_the_isa_bridge)
