@@ -279,17 +279,24 @@ int vfile_write(const char *path, const char *text, size_t length)
 	return error;
 }
 
-/* The directory that holds @path's last component, in use, and that component (in @name). */
+/* The directory that holds @path's last component, in use, and that component (in @name). Slashes at the end count not.
+ */
 static int use_parent(const char *path, struct vnode **parent, char *name)
 {
-	const char *slash = strrchr(path, '/');
-	char above[VFILE_PATH_MAX];
+	char above[VFILE_PATH_MAX], *slash;
+	size_t length = strnlen(path, VFILE_PATH_MAX);
 
-	if (!slash || !slash[1] || strnlen(path, VFILE_PATH_MAX) == VFILE_PATH_MAX)
+	if (length == VFILE_PATH_MAX)
+		return -ENAMETOOLONG;
+	while (length && path[length - 1] == '/')
+		length--;
+	memcpy(above, path, length);
+	above[length] = '\0';
+	slash = strrchr(above, '/');
+	if (!slash)
 		return -EINVAL;
-	memcpy(above, path, (size_t)(slash - path));
-	above[slash - path] = '\0';
 	string_copy(name, slash + 1, VFILE_PATH_MAX);
+	*slash = '\0';
 	*parent = use_begin(above);
 	if (!*parent)
 		return -ENOENT;

@@ -180,3 +180,32 @@ KTEST(vfile, completion_extends_by_what_is_shared)
 	string_copy(path, "/t/zeta", sizeof(path));
 	EXPECT_EQ(t, vfile_complete(path, sizeof(path), &out.sink), 0u);
 }
+
+static int take_name(void *context, const char *name)
+{
+	string_copy(context, name, 16);
+	return 0;
+}
+
+KTEST(vfile, directories_are_made_by_their_last_name)
+{
+	static const struct vdir_ops ops = {.make = take_name, .remove = take_name};
+	char name[16] = "", file[16] = "", path[VFILE_PATH_MAX + 1];
+
+	ktest_defer(t, remove_tree, "/t");
+	REQUIRE_OK(t, vdir_add("/t/groups", &ops, name));
+	REQUIRE_OK(t, vfile_add("/t/file", &read_only, file));
+	EXPECT_OK(t, vfile_make_dir("/t/groups/one"));
+	EXPECT_STR(t, name, "one");
+	EXPECT_OK(t, vfile_remove_dir("/t/groups/two//")); /* as completion leaves it */
+	EXPECT_STR(t, name, "two");
+	EXPECT_EQ(t, vfile_make_dir("/t/file/x"), -ENOTDIR);
+	EXPECT_EQ(t, vfile_make_dir("/t/none/x"), -ENOENT);
+	EXPECT_EQ(t, vfile_make_dir("x"), -EINVAL);
+	EXPECT_EQ(t, vfile_make_dir("/"), -EINVAL);
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[VFILE_PATH_MAX] = '\0';
+	EXPECT_EQ(t, vfile_make_dir(path), -ENAMETOOLONG);
+	EXPECT_STR(t, name, "two");
+}

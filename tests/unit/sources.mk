@@ -1,5 +1,5 @@
 # Most are only hosted until each is seen to pass in the guest.
-guest_tests := $(addprefix tests/unit/,x86_64_paging_test.c x86_64_stack_test.c kernel_scheduler_test.c)
+guest_tests := $(addprefix tests/unit/,kernel_symbols_test.c x86_64_paging_test.c x86_64_stack_test.c kernel_scheduler_test.c)
 # CPUs, time, interrupts
 guest_tests += tests/unit/boot_boot_test.c
 guest_tests += $(patsubst %,tests/unit/x86_64_%_test.c,call clock irq trap)
