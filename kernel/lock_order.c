@@ -33,7 +33,7 @@
 static struct lock_class {
 	const char *name;
 	enum lock_kind kind;
-	bool in_interrupt;       /* was taken by an interrupt handler */
+	bool in_interrupt;	 /* was taken by an interrupt handler */
 	bool with_interrupts_on; /* was taken with interrupts on */
 	uint64_t after[SET_WORDS];
 } classes[MAX_CLASSES];
@@ -97,7 +97,7 @@ static unsigned int class_of_text(const char *name, enum lock_kind kind)
 	unsigned int class = 0;
 
 	while (class < nr_classes && strcmp(classes[class].name, name) != 0)
-		class++;
+		class ++;
 	if (class == nr_classes && class < MAX_CLASSES) {
 		classes[class].name = name;
 		classes[class].kind = kind;
@@ -163,8 +163,8 @@ static void report_edge(unsigned int from, unsigned int to)
 
 	for (unsigned int i = 0; i < nr_edges; i++)
 		if (edges[i].from == from && edges[i].to == to)
-			pr_err("lock order:   earlier %s was taken at %s while %s, taken at %s, was held", classes[to].name,
-			       place(to_place, edges[i].to_where), classes[from].name,
+			pr_err("lock order:   earlier %s was taken at %s while %s, taken at %s, was held",
+			       classes[to].name, place(to_place, edges[i].to_where), classes[from].name,
 			       place(from_place, edges[i].from_where));
 }
 
@@ -246,7 +246,7 @@ static void held_push(struct held_locks *held, const void *lock, const void *whe
 	ASSERT(held->count < MAX_HELD_LOCKS, "more than %d locks are held by one thread", MAX_HELD_LOCKS);
 	held->locks[held->count].lock = lock;
 	held->locks[held->count].where = where;
-	held->locks[held->count].class = (uint16_t)class;
+	held->locks[held->count].class = (uint16_t) class;
 	held->locks[held->count].is_spin = kind == LOCK_SPIN;
 	held->count++;
 	cpu_irq_restore(flags);

@@ -343,6 +343,8 @@ void thread_yield(void)
 	if (percpu_preempt_count() == 0 && thread_current())
 		schedule();
 	cpu_irq_restore(flags);
+	/* Who yields waits for somebody, perhaps on a CPU that has its turn only when this one pauses. */
+	cpu_relax();
 }
 
 /* ---- idle ---- */

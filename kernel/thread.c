@@ -1,9 +1,9 @@
 /*
  * Threads of the guest: made, named, listed, joined. How they share the CPUs: scheduler.c.
  *
- * A thread's structure comes from kmalloc, its stack from arch_stack_alloc() with an unmapped page below. It is freed by
- * thread_join(), after the switch away from it is done. The boot CPU's first context is "init"; idle threads have
- * a structure and a stack like any other, but are in no list of threads.
+ * A thread's structure comes from kmalloc, its stack from arch_stack_alloc() with an unmapped page below. It is freed
+ * by thread_join(), after the switch away from it is done. The boot CPU's first context is "init"; idle threads have a
+ * structure and a stack like any other, but are in no list of threads.
  */
 #include <arch/percpu.h>
 

@@ -39,8 +39,8 @@ static struct wait_queue idle_workers = WAIT_QUEUE_INIT(idle_workers);
 static struct wait_queue finished = WAIT_QUEUE_INIT(finished); /* woken whenever an item has run */
 static struct mutex flushing = MUTEX_INIT(flushing, "work_flush");
 static unsigned int nr_workers, nr_busy;
-static unsigned int generation;      /* 0 or 1: what is queued now counts in unfinished[generation] */
-static uint32_t unfinished[2];       /* queued and running instances */
+static unsigned int generation; /* 0 or 1: what is queued now counts in unfinished[generation] */
+static uint32_t unfinished[2];	/* queued and running instances */
 
 void work_init(struct work *work, void (*run)(struct work *work))
 {

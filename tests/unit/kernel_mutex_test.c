@@ -9,7 +9,7 @@
 
 struct counted {
 	struct mutex mutex;
-	uint64_t value;  /* not atomic: the mutex must do */
+	uint64_t value;	 /* not atomic: the mutex must do */
 	uint32_t inside; /* threads between lock and unlock */
 	uint32_t overlaps;
 };

@@ -11,7 +11,7 @@
 
 struct guarded {
 	struct spinlock lock;
-	uint64_t value;   /* not atomic: the lock must do */
+	uint64_t value;	  /* not atomic: the lock must do */
 	uint32_t present; /* all begin together */
 };
 

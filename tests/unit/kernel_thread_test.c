@@ -184,7 +184,8 @@ static int wait_for_stop(void *argument)
 
 KTEST(thread, a_stop_is_not_lost_in_a_condition_that_sleeps)
 {
-	struct stopped_in_condition at = {.queue = WAIT_QUEUE_INIT(at.queue), .mutex = MUTEX_INIT(at.mutex, "test_look")};
+	struct stopped_in_condition at = {.queue = WAIT_QUEUE_INIT(at.queue),
+					  .mutex = MUTEX_INIT(at.mutex, "test_look")};
 	uint64_t start = time_ns();
 	struct thread *thread;
 
