@@ -81,6 +81,15 @@ static NOINLINE void crash_double_free(void)
 }
 
 /* Found in debug builds only; elsewhere it does no harm. */
+/* Only a kasan build sees it at once. */
+static NOINLINE void crash_use_after_free(void)
+{
+	uint64_t *volatile memory = kmalloc(64);
+
+	kfree(memory);
+	*(volatile uint64_t *)memory = 1;
+}
+
 static NOINLINE void crash_lock_order(void)
 {
 	static struct spinlock first = SPINLOCK_INIT("crash_first"), second = SPINLOCK_INIT("crash_second");
@@ -152,6 +161,7 @@ static const struct {
 	{"assert", crash_assert},
 	{"double-free", crash_double_free},
 	{"lock-order", crash_lock_order},
+	{"use-after-free", crash_use_after_free},
 	{"divide", crash_divide},
 	{"undefined", crash_undefined},
 	{"double-fault", crash_double_fault},

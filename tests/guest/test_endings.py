@@ -90,10 +90,10 @@ def test_qemu_refuses(start):
 
 def test_truncated_results(start):
     """Whole they are believed; cut anywhere between the first line and the last, they are not."""
-    guest = start("test=lib_*", memory="512M")
+    guest = start("test=*", memory="512M")
     ending = guest.wait(60)
     console = guest.console
-    assert Outcome(ending, ktap.parse(console)).ending.kind is Kind.PASSED
+    assert ktap.parse(console).problems == []
     begin, end = console.index("KTAP version 1"), console.rindex("# passed")
     cuts = [begin + (end - begin) * part // 50 for part in range(51)]
     for cut in cuts:
@@ -137,11 +137,13 @@ def test_logs_stay_behind(boot):
 
 
 def test_the_console_loses_nothing(boot):
-    """A megabyte through the pipe, byte for byte what QEMU logged, both ways in order."""
+    """Both ways, in order, byte for byte what QEMU logged."""
     guest = boot(memory="128M")
     line = "0123456789abcdef" * 60
-    for number in range(1000):
+    for number in range(100):
         assert guest.sh(f"echo {number} {line}").output == f"{number} {line}"
+    many = "; ".join(["help"] * 150)
+    assert len({guest.sh(many).output for _ in range(5)}) == 1
     guest.close()
     with open(paths.absolute(f"{guest.directory}/serial.log"), encoding="ascii") as file:
         assert file.read().replace("\r", "") == guest.console

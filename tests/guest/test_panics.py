@@ -35,10 +35,14 @@ def test_panic(boot, kind, reason, function, cpu):
     assert report.rstrip().endswith("panic: end")
 
 
-def test_lock_order_inversion(boot):
-    guest = boot(memory="256M", smp=2, mode="debug")
-    guest.send("crash lock-order\n")
+@pytest.mark.parametrize("mode, kind, reason, function", [
+    ("debug", "lock-order", "lock order inversion", "crash_lock_order"),
+    ("kasan", "use-after-free", "kasan: write of 8 bytes", "crash_use_after_free"),
+], ids=["lock-order", "use-after-free"])
+def test_what_only_a_checking_build_sees(boot, mode, kind, reason, function):
+    guest = boot(memory="512M", smp=2, mode=mode)
+    guest.send(f"crash {kind} 1\n")
     ending = guest.wait(20)
     assert ending.kind is Kind.PANIC
-    assert "lock" in ending.detail
-    assert "crash_lock_order" in guest.console
+    assert reason in ending.detail
+    assert function in guest.console

@@ -37,7 +37,7 @@ def figures(guest):
     return Figures(meminfo["MemTotal"], meminfo["MemFree"], balloon, guest.balloon_actual(), guest.rss())
 
 
-def ask(guest, target, timeout=60.0, progress=None):
+def ask(guest, target, timeout=20.0, progress=None):
     """Sets the target and waits until the device says it is reached; seconds. Raises GuestError (time-out)."""
     start = last = time.monotonic()
     guest.qmp("balloon", value=target)
@@ -55,7 +55,7 @@ def ask(guest, target, timeout=60.0, progress=None):
         time.sleep(0.002)
 
 
-def statistics(guest, timeout=10.0):
+def statistics(guest, timeout=5.0):
     """What the guest tells the device about itself, freshly polled; {name: number}, without what it leaves out."""
     guest.qmp("qom-set", path=DEVICE, property="guest-stats-polling-interval", value=1)
     begin = int(time.time())

@@ -7,7 +7,9 @@ status is 0 only if all hold.
 """
 import json
 import os
+import threading
 import time
+from contextlib import contextmanager
 
 from . import balloon, images, paths, terminal
 from .guest import Guest
@@ -58,13 +60,32 @@ class Story:
         return table(head, rows)
 
 
+@contextmanager
+def watched(guest, every=3.0):
+    """Says how far the host is while something takes its time."""
+    over = threading.Event()
+
+    def watch():
+        while not over.wait(every):
+            say(f"  RSS of QEMU {mib(guest.rss())}")
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def tell(guest, size, story):
     target = size // 8
     story.moment("booted", guest)
     start = time.monotonic()
     touch = story.moments[0][1].free * 15 // 16 >> 20
     say(f"the guest writes to {touch:,} MiB, and the host has to find them")
-    reply = guest.sh(f"run touch size={touch}M", timeout=120)
+    with watched(guest):
+        reply = guest.sh(f"run touch size={touch}M", timeout=120)
     story.claim("the guest could touch its memory", reply.status == 0)
     touched = story.moment("touched", guest, time.monotonic() - start)
 

@@ -5,6 +5,7 @@ import sys
 
 from . import images, paths, terminal
 from .ending import Ending, Kind, classify
+from .guest import PANIC_LINE, die_with_parent
 from .options import add_machine_options, machine_from
 
 
@@ -29,7 +30,10 @@ def main(args):
     argv = machine.argv(directory, machine.append, interactive=sys.stdin.isatty())
     with open(paths.absolute(os.path.join(directory, "qemu.txt")), "w", encoding="utf-8") as file:
         file.write(paths.shell_line(argv) + "\n")
-    ending = run(argv, args.timeout, paths.absolute(os.path.join(directory, "serial.log")))
+    serial_log = paths.absolute(os.path.join(directory, "serial.log"))
+    with open(serial_log, "w", encoding="ascii"):
+        pass  # QEMU may not come so far as to make it
+    ending = run(argv, args.timeout, serial_log)
     if ending.kind is not Kind.PASSED:
         terminal.complain(str(ending))
     return ending.kind.value
@@ -37,12 +41,14 @@ def main(args):
 
 def run(argv, timeout, serial_log):
     try:
-        returncode = subprocess.run(argv, cwd=paths.ROOT, timeout=timeout).returncode
+        returncode = subprocess.run(argv, cwd=paths.ROOT, timeout=timeout, preexec_fn=die_with_parent).returncode
     except subprocess.TimeoutExpired:
         return Ending(Kind.TIMEOUT, f"still running after {timeout:g} s")
     except OSError as error:
         return Ending(Kind.NO_START, f"{argv[0]}: {error.strerror}")
     if returncode == 0 and sys.stdin.isatty():
         return Ending(Kind.PASSED, "ended by the user")
-    heard = os.path.exists(serial_log) and os.path.getsize(serial_log) > 0
-    return classify(returncode, heard, "")
+    with open(serial_log, encoding="ascii", errors="replace") as file:
+        said = file.read().replace("\r", "")
+    reason = PANIC_LINE.search(said)
+    return classify(returncode, bool(said), "", reason[1] if reason else "")
