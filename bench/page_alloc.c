@@ -21,8 +21,8 @@
 #include "mm/pcp.h"
 #include "tests/host/host.h"
 
-#define ROUNDS     5
-#define PAIRS      500000u
+#define ROUNDS	    5
+#define PAIRS	    500000u
 #define MAX_THREADS 2
 
 #define GFP_BENCH (GFP_USER | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_WORKLOAD))
@@ -45,7 +45,8 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* ---- the two contestants ------------------------------------------------------------------------------------------ */
+/* ---- the two contestants ------------------------------------------------------------------------------------------
+ */
 
 static struct page *ballonet_get(unsigned int order)
 {
@@ -85,7 +86,8 @@ static void naive_put(struct page *page, unsigned int order UNUSED)
 static const struct allocator ballonet = {"ballonet", ballonet_get, ballonet_put};
 static const struct allocator naive = {"one list, one lock", naive_get, naive_put};
 
-/* ---- measuring ---------------------------------------------------------------------------------------------------- */
+/* ---- measuring ----------------------------------------------------------------------------------------------------
+ */
 
 static struct page **pages;
 static size_t capacity;
@@ -162,7 +164,8 @@ static struct costs measure(const struct allocator *allocator, unsigned int orde
 	return costs;
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------------------------------------------------
+ */
 
 #define BURST 256u
 
@@ -201,7 +204,8 @@ static double throughput(const struct allocator *allocator, unsigned int threads
 	return best;
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------------------------------------------------
+ */
 
 static void set_up(uint64_t bytes)
 {
@@ -226,13 +230,14 @@ static double set_up_ms(uint64_t bytes)
 	return best;
 }
 
-/* ---- report ------------------------------------------------------------------------------------------------------- */
+/* ---- report -------------------------------------------------------------------------------------------------------
+ */
 
 static void show(FILE *json, const char *name, const char *key, const struct costs *costs)
 {
 	printf("%-28s %8.1f %8.1f %8.1f %8.1f\n", name, costs->get, costs->put, costs->pair, costs->random_put);
-	fprintf(json, "  \"%s\": {\"get\": %.1f, \"put\": %.1f, \"pair\": %.1f, \"random_put\": %.1f},\n", key, costs->get,
-		costs->put, costs->pair, costs->random_put);
+	fprintf(json, "  \"%s\": {\"get\": %.1f, \"put\": %.1f, \"pair\": %.1f, \"random_put\": %.1f},\n", key,
+		costs->get, costs->put, costs->pair, costs->random_put);
 }
 
 int main(int argc, char **argv)
@@ -263,7 +268,8 @@ int main(int argc, char **argv)
 	show(json, "ballonet, order 9", "order9", &costs);
 	one = throughput(&ballonet, 1);
 	two = throughput(&ballonet, 2);
-	printf("ballonet, bursts of %u: 1 thread %.1f M/s, 2 threads %.1f M/s, %.2fx\n", BURST, one / 1e6, two / 1e6, two / one);
+	printf("ballonet, bursts of %u: 1 thread %.1f M/s, 2 threads %.1f M/s, %.2fx\n", BURST, one / 1e6, two / 1e6,
+	       two / one);
 	printf("ballonet, set-up of %llu GiB: %.3f ms\n", (unsigned long long)(bytes >> 30), setup);
 	fprintf(json, "  \"two_threads\": %.2f,\n  \"setup_ms\": %.3f,\n", two / one, setup);
 
@@ -273,7 +279,8 @@ int main(int argc, char **argv)
 	show(json, "one list, one lock, order 0", "naive", &costs);
 	one = throughput(&naive, 1);
 	two = throughput(&naive, 2);
-	printf("one list, bursts of %u: 1 thread %.1f M/s, 2 threads %.1f M/s, %.2fx\n", BURST, one / 1e6, two / 1e6, two / one);
+	printf("one list, bursts of %u: 1 thread %.1f M/s, 2 threads %.1f M/s, %.2fx\n", BURST, one / 1e6, two / 1e6,
+	       two / one);
 	fprintf(json, "  \"naive_two_threads\": %.2f\n}\n", two / one);
 	fclose(json);
 	return 0;

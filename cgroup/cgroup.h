@@ -23,7 +23,7 @@ enum cgroup_subsystem { CGROUP_GPU, CGROUP_SUBSYSTEMS };
 
 /* What a controller keeps per group begins with this. */
 struct cgroup_css {
-	struct cgroup *cgroup;     /* valid as long as a reference is held */
+	struct cgroup *cgroup;	   /* valid as long as a reference is held */
 	struct cgroup_css *parent; /* NULL at the root; kept alive by its children */
 	enum cgroup_subsystem index;
 	uint64_t references;
@@ -35,7 +35,7 @@ struct cgroup {
 	struct list_node children, sibling;
 	struct list_node members; /* struct cgroup_member */
 	uint64_t nr_members;
-	uint64_t references; /* one while it can be seen, one a css, one a child */
+	uint64_t references;			   /* one while it can be seen, one a css, one a child */
 	struct cgroup_css *css[CGROUP_SUBSYSTEMS]; /* NULL: that controller is off */
 	bool removed;
 };

@@ -11,7 +11,7 @@
 struct cgroup_member {
 	struct list_node node; /* in the group's members */
 	struct thread *thread;
-	struct spinlock lock;  /* cgroup, against readers while it is moved */
+	struct spinlock lock; /* cgroup, against readers while it is moved */
 	struct cgroup *cgroup;
 };
 

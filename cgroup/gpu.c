@@ -261,7 +261,8 @@ static void own_add(struct gpucg_pool *pool, uint64_t pages)
 		css_get(&pool->gpucg->css);
 }
 
-/* Takes @pages out of what the group itself was charged, or false. *@last: the caller must drop the group's reference. */
+/* Takes @pages out of what the group itself was charged, or false. *@last: the caller must drop the group's reference.
+ */
 static bool own_sub(struct gpucg_pool *pool, uint64_t pages, bool *last)
 {
 	uint64_t own = load_relaxed(&pool->own_pages);
@@ -337,7 +338,8 @@ void gpucg_uncharge(struct gpucg *gpucg, struct gpucg_bucket *bucket, uint64_t b
 }
 
 /* With gpucg_mutex held. */
-static int transfer_locked(struct gpucg *from, struct gpucg *to, struct gpucg_bucket *bucket, uint64_t pages, bool *last)
+static int transfer_locked(struct gpucg *from, struct gpucg *to, struct gpucg_bucket *bucket, uint64_t pages,
+			   bool *last)
 {
 	struct gpucg_pool *source = gpucg_pool(from, bucket), *target = gpucg_pool_make(to, bucket);
 	int error;

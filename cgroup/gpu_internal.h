@@ -16,9 +16,9 @@ struct gpucg_bucket {
 
 struct gpucg_pool {
 	struct page_counter counter; /* own and descendants' charges; parent: the parent group's pool */
-	uint64_t own_pages;          /* charged to this very group */
-	uint64_t refused;            /* charges that failed at this group's limit */
-	uint64_t refused_below;      /* the same, here or in a descendant */
+	uint64_t own_pages;	     /* charged to this very group */
+	uint64_t refused;	     /* charges that failed at this group's limit */
+	uint64_t refused_below;	     /* the same, here or in a descendant */
 	struct gpucg_bucket *bucket;
 	struct gpucg *gpucg;
 	struct gpucg_pool *below; /* while a chain of pools is being made */
@@ -36,7 +36,8 @@ struct gpucg {
 	struct gpucg_pool_table *table;
 };
 
-/* Serialises making pools, setting limits, transfers and showing figures; never taken by a charge to an existing pool. */
+/* Serialises making pools, setting limits, transfers and showing figures; never taken by a charge to an existing pool.
+ */
 extern struct mutex gpucg_mutex;
 
 /* All buckets, oldest first; published with release, never removed. */

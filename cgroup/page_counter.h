@@ -16,14 +16,14 @@
 #include "lib/compiler.h"
 
 #define PAGE_COUNTER_MAX   (UINT64_MAX / 2) /* "no limit", in pages */
-#define PAGE_COUNTER_STOCK 64u              /* pages that a CPU may keep */
+#define PAGE_COUNTER_STOCK 64u		    /* pages that a CPU may keep */
 
 struct page_counter {
-	uint64_t usage;              /* pages, stocks included */
-	uint64_t max;                /* the limit; may be below usage: then every charge fails */
-	uint64_t min, low;           /* protection, for eviction policies; not enforced here */
-	uint64_t peak;               /* the highest usage */
-	uint64_t failed;             /* charges that this counter's limit refused */
+	uint64_t usage;		     /* pages, stocks included */
+	uint64_t max;		     /* the limit; may be below usage: then every charge fails */
+	uint64_t min, low;	     /* protection, for eviction policies; not enforced here */
+	uint64_t peak;		     /* the highest usage */
+	uint64_t failed;	     /* charges that this counter's limit refused */
 	struct page_counter *parent; /* NULL at the root; a parent outlives its children */
 };
 

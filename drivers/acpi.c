@@ -52,8 +52,7 @@ static void default_machine(struct machine *machine)
 
 /* The table at @phys if it begins with @signature and is sound. Another table is no fault, a broken one has a
  * line. */
-static bool read_table(const struct reader *reader, uint64_t phys, const char *signature,
-		       struct acpi_table *table)
+static bool read_table(const struct reader *reader, uint64_t phys, const char *signature, struct acpi_table *table)
 {
 	const uint8_t *header = reader->map(phys, ACPI_HEADER_BYTES, reader->context);
 
@@ -67,8 +66,7 @@ static bool read_table(const struct reader *reader, uint64_t phys, const char *s
 	}
 	table->bytes = reader->map(phys, table->length, reader->context);
 	if (!table->bytes) {
-		pr_err("acpi: %s at 0x%lx (%u bytes) is not in memory: ignored", signature, phys,
-		       table->length);
+		pr_err("acpi: %s at 0x%lx (%u bytes) is not in memory: ignored", signature, phys, table->length);
 		return false;
 	}
 	if (!checksum_good(table->bytes, table->length)) {
@@ -84,8 +82,7 @@ static bool read_rsdp(const struct reader *reader, uint64_t phys, uint64_t *root
 	struct acpi_table rsdp = {.length = RSDP_BYTES_V1};
 
 	rsdp.bytes = reader->map(phys, RSDP_BYTES_V1, reader->context);
-	if (!rsdp.bytes || memcmp(rsdp.bytes, "RSD PTR ", 8) != 0 ||
-	    !checksum_good(rsdp.bytes, RSDP_BYTES_V1))
+	if (!rsdp.bytes || memcmp(rsdp.bytes, "RSD PTR ", 8) != 0 || !checksum_good(rsdp.bytes, RSDP_BYTES_V1))
 		return false;
 	*root = acpi_u32(&rsdp, 16);
 	*is_xsdt = false;
@@ -126,8 +123,8 @@ static bool read_root(const struct reader *reader, uint64_t rsdp, struct root *r
 	root->entry_bytes = is_xsdt ? 8 : 4;
 	root->nr_entries = (root->table.length - ACPI_HEADER_BYTES) / root->entry_bytes;
 	if (root->nr_entries > MAX_ROOT_ENTRIES) {
-		pr_warn("acpi: the root table lists %u tables: only the first %u are looked at",
-			root->nr_entries, MAX_ROOT_ENTRIES);
+		pr_warn("acpi: the root table lists %u tables: only the first %u are looked at", root->nr_entries,
+			MAX_ROOT_ENTRIES);
 		root->nr_entries = MAX_ROOT_ENTRIES;
 	}
 	return true;

@@ -56,7 +56,6 @@ struct acpi_domains {
  * those. */
 void acpi_read_madt(const struct acpi_table *madt, struct machine *machine);
 void acpi_read_srat(const struct acpi_table *srat, struct machine *machine, struct acpi_domains *domains);
-void acpi_read_slit(const struct acpi_table *slit, struct machine *machine,
-		    const struct acpi_domains *domains);
+void acpi_read_slit(const struct acpi_table *slit, struct machine *machine, const struct acpi_domains *domains);
 void acpi_read_mcfg(const struct acpi_table *mcfg, struct machine *machine);
 void acpi_read_fadt(const struct acpi_table *fadt, struct machine *machine);

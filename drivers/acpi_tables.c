@@ -33,8 +33,7 @@ static void read_entries(const struct acpi_table *table, uint32_t offset, const 
 	struct acpi_table entry;
 
 	for (; offset < table->length; offset += entry.length) {
-		entry = (struct acpi_table){.bytes = table->bytes + offset,
-					    .length = acpi_u8(table, offset + 1)};
+		entry = (struct acpi_table){.bytes = table->bytes + offset, .length = acpi_u8(table, offset + 1)};
 		if (entry.length < 2 || entry.length > table->length - offset) {
 			pr_err("acpi: %.4s: the entry at %u has %u bytes: it and all behind it are ignored",
 			       (const char *)table->bytes, offset, entry.length);
@@ -62,8 +61,7 @@ static void add_cpu(struct machine *machine, uint32_t apic_id)
 			return;
 		}
 	if (machine->nr_cpus == MAX_CPUS) {
-		pr_warn("acpi: the CPU with APIC id %u is beyond the %u that we run: left out", apic_id,
-			MAX_CPUS);
+		pr_warn("acpi: the CPU with APIC id %u is beyond the %u that we run: left out", apic_id, MAX_CPUS);
 		return;
 	}
 	machine->cpus[machine->nr_cpus++] = (struct machine_cpu){.apic_id = apic_id};
@@ -83,8 +81,7 @@ static void read_local_x2apic(const struct acpi_table *entry, struct machine *ma
 		add_cpu(machine, acpi_u32(entry, 4));
 }
 
-static void read_ioapic(const struct acpi_table *entry, struct machine *machine,
-			struct acpi_domains *domains UNUSED)
+static void read_ioapic(const struct acpi_table *entry, struct machine *machine, struct acpi_domains *domains UNUSED)
 {
 	struct machine_ioapic ioapic = {
 		.id = acpi_u8(entry, 2),
@@ -100,8 +97,7 @@ static void read_ioapic(const struct acpi_table *entry, struct machine *machine,
 	machine->ioapics[machine->nr_ioapics++] = ioapic;
 }
 
-static void read_override(const struct acpi_table *entry, struct machine *machine,
-			  struct acpi_domains *domains UNUSED)
+static void read_override(const struct acpi_table *entry, struct machine *machine, struct acpi_domains *domains UNUSED)
 {
 	uint16_t flags = acpi_u16(entry, 8);
 	/* Polarity in bits 0-1 (3: low), trigger in bits 2-3 (3: level); 0 is the bus's own way: high, edge.
@@ -113,8 +109,7 @@ static void read_override(const struct acpi_table *entry, struct machine *machin
 		.level = (flags >> 2 & 3) == 3,
 	};
 
-	if (acpi_u8(entry, 2) != 0 || override.isa_irq > 15 ||
-	    machine->nr_overrides == MACHINE_MAX_OVERRIDES) {
+	if (acpi_u8(entry, 2) != 0 || override.isa_irq > 15 || machine->nr_overrides == MACHINE_MAX_OVERRIDES) {
 		pr_err("acpi: override of IRQ %u on bus %u makes no sense or is one too many: ignored",
 		       override.isa_irq, acpi_u8(entry, 2));
 		return;
@@ -144,8 +139,7 @@ void acpi_read_madt(const struct acpi_table *madt, struct machine *machine)
 	read_entries(madt, MADT_ENTRIES_OFFSET, kinds, ARRAY_SIZE(kinds), machine, NULL);
 
 	if (machine->local_apic == 0 || machine->local_apic % 4096 != 0) {
-		pr_err("acpi: local APIC at 0x%lx cannot be: using 0x%lx", machine->local_apic,
-		       usual_local_apic);
+		pr_err("acpi: local APIC at 0x%lx cannot be: using 0x%lx", machine->local_apic, usual_local_apic);
 		machine->local_apic = usual_local_apic;
 	}
 	if (machine->nr_cpus == 0) {
@@ -169,8 +163,7 @@ static uint32_t node_of(struct acpi_domains *domains, uint32_t domain)
 		if (domains->domain[i] == domain)
 			return (uint32_t)i;
 	if (domains->count == MACHINE_MAX_NODES) {
-		pr_warn("acpi: proximity domain %u is beyond %u nodes: counted as node 0", domain,
-			MACHINE_MAX_NODES);
+		pr_warn("acpi: proximity domain %u is beyond %u nodes: counted as node 0", domain, MACHINE_MAX_NODES);
 		return 0;
 	}
 	domains->domain[domains->count] = domain;
@@ -178,8 +171,7 @@ static uint32_t node_of(struct acpi_domains *domains, uint32_t domain)
 }
 
 /* Keeps the domain in place of the node, until all ranges are known. */
-static void read_memory(const struct acpi_table *entry, struct machine *machine,
-			struct acpi_domains *domains UNUSED)
+static void read_memory(const struct acpi_table *entry, struct machine *machine, struct acpi_domains *domains UNUSED)
 {
 	uint64_t start = acpi_u64(entry, 8), bytes = acpi_u64(entry, 16);
 	uint32_t flags = acpi_u32(entry, 28);
@@ -201,8 +193,7 @@ static void read_memory(const struct acpi_table *entry, struct machine *machine,
 
 static int compare_memory(const void *a, const void *b)
 {
-	uint64_t left = ((const struct machine_memory *)a)->start,
-		 right = ((const struct machine_memory *)b)->start;
+	uint64_t left = ((const struct machine_memory *)a)->start, right = ((const struct machine_memory *)b)->start;
 
 	return left < right ? -1 : left > right;
 }
@@ -217,8 +208,7 @@ static void number_memory(struct machine *machine, struct acpi_domains *domains)
 		struct machine_memory range = machine->memory[i];
 
 		if (kept > 0 && range.start < machine->memory[kept - 1].end) {
-			pr_err("acpi: SRAT: memory at 0x%lx overlaps the range before it: ignored",
-			       range.start);
+			pr_err("acpi: SRAT: memory at 0x%lx overlaps the range before it: ignored", range.start);
 			continue;
 		}
 		range.node = node_of(domains, range.node);
@@ -234,8 +224,7 @@ static void set_cpu_node(struct machine *machine, uint32_t apic_id, uint32_t nod
 			machine->cpus[i].node = node;
 }
 
-static void read_cpu_affinity(const struct acpi_table *entry, struct machine *machine,
-			      struct acpi_domains *domains)
+static void read_cpu_affinity(const struct acpi_table *entry, struct machine *machine, struct acpi_domains *domains)
 {
 	/* The upper three bytes of the domain came later, behind the rest. */
 	uint32_t domain = acpi_u8(entry, 2) | (uint32_t)acpi_field(entry, 9, 3) << 8;
@@ -244,8 +233,7 @@ static void read_cpu_affinity(const struct acpi_table *entry, struct machine *ma
 		set_cpu_node(machine, acpi_u8(entry, 3), node_of(domains, domain));
 }
 
-static void read_x2apic_affinity(const struct acpi_table *entry, struct machine *machine,
-				 struct acpi_domains *domains)
+static void read_x2apic_affinity(const struct acpi_table *entry, struct machine *machine, struct acpi_domains *domains)
 {
 	if (acpi_u32(entry, 12) & ENTRY_ENABLED)
 		set_cpu_node(machine, acpi_u32(entry, 8), node_of(domains, acpi_u32(entry, 4)));
@@ -265,14 +253,12 @@ void acpi_read_srat(const struct acpi_table *srat, struct machine *machine, stru
 
 /* ---- SLIT: distances ---- */
 
-void acpi_read_slit(const struct acpi_table *slit, struct machine *machine,
-		    const struct acpi_domains *domains)
+void acpi_read_slit(const struct acpi_table *slit, struct machine *machine, const struct acpi_domains *domains)
 {
 	uint64_t count = acpi_u64(slit, 36);
 
 	if (count > 0xffff || SLIT_MATRIX_OFFSET + count * count > slit->length) {
-		pr_err("acpi: SLIT: %lu domains do not fit in %u bytes: default distances", count,
-		       slit->length);
+		pr_err("acpi: SLIT: %lu domains do not fit in %u bytes: default distances", count, slit->length);
 		return;
 	}
 	for (size_t from = 0; from < domains->count; from++) {
@@ -297,16 +283,14 @@ void acpi_read_slit(const struct acpi_table *slit, struct machine *machine,
 
 void acpi_read_mcfg(const struct acpi_table *mcfg, struct machine *machine)
 {
-	for (uint32_t at = MCFG_ENTRIES_OFFSET; at + MCFG_ENTRY_BYTES <= mcfg->length;
-	     at += MCFG_ENTRY_BYTES) {
+	for (uint32_t at = MCFG_ENTRIES_OFFSET; at + MCFG_ENTRY_BYTES <= mcfg->length; at += MCFG_ENTRY_BYTES) {
 		uint64_t base = acpi_u64(mcfg, at);
 		uint8_t first = acpi_u8(mcfg, at + 10), last = acpi_u8(mcfg, at + 11);
 
 		if (acpi_u16(mcfg, at + 8) != 0)
 			continue; /* another segment: nothing of ours is there */
 		if (base == 0 || base % MIB(1) != 0 || first > last) {
-			pr_err("acpi: MCFG: buses %u to %u at 0x%lx make no sense: ignored", first, last,
-			       base);
+			pr_err("acpi: MCFG: buses %u to %u at 0x%lx make no sense: ignored", first, last, base);
 			continue;
 		}
 		machine->ecam = base;

@@ -132,8 +132,7 @@ static const struct fw_cfg_file *find(const char *name)
 		fw_cfg.is_read = true;
 		error = read_directory();
 		if (error)
-			pr_err("fw_cfg: reading the directory gave %s: there are no files",
-			       error_name(error));
+			pr_err("fw_cfg: reading the directory gave %s: there are no files", error_name(error));
 	}
 	for (uint32_t i = 0; i < fw_cfg.nr_files; i++)
 		if (strcmp(fw_cfg.files[i].name, name) == 0)

@@ -88,8 +88,8 @@ void *pci_map_bar(struct pci_device *dev, unsigned int bar, uint64_t offset, uin
 	const struct pci_bar *at = pci_bar(dev, bar);
 
 	if (at->is_io || at->address == 0 || bytes == 0 || offset > at->bytes || bytes > at->bytes - offset) {
-		pr_err("pci: %02x:%02x.%u: 0x%lx bytes at 0x%lx are not within memory BAR %u: not mapped",
-		       dev->bus, dev->slot, dev->function, bytes, offset, bar);
+		pr_err("pci: %02x:%02x.%u: 0x%lx bytes at 0x%lx are not within memory BAR %u: not mapped", dev->bus,
+		       dev->slot, dev->function, bytes, offset, bar);
 		return NULL;
 	}
 	return device_map(at->address + offset, bytes, DEVICE_UNCACHED);

@@ -54,8 +54,7 @@ void *pci_map_bar(struct pci_device *dev, unsigned int bar, uint64_t offset, uin
 /* MSI-X: the number of vectors (0: none); enabling masks INTx. Vector @index to @handler. */
 unsigned int pci_msix_count(const struct pci_device *dev);
 int pci_msix_enable(struct pci_device *dev) MUST_CHECK;
-int pci_msix_request(struct pci_device *dev, unsigned int index, irq_handler handler,
-		     void *context) MUST_CHECK;
+int pci_msix_request(struct pci_device *dev, unsigned int index, irq_handler handler, void *context) MUST_CHECK;
 void pci_msix_disable(struct pci_device *dev);
 
 /* /proc/bus/pci/devices in Linux's format. */

@@ -74,8 +74,7 @@ static uint32_t probe_bar(const struct pci_device *dev, unsigned int bar, uint32
 }
 
 /* Reads BAR @bar from its values as found; how many registers it takes. */
-static unsigned int size_bar(struct pci_function *function, unsigned int bar, unsigned int last,
-			     const uint32_t *values)
+static unsigned int size_bar(struct pci_function *function, unsigned int bar, unsigned int last, const uint32_t *values)
 {
 	const struct pci_device *dev = &function->device;
 	struct pci_bar *at = &function->bars[bar];
@@ -107,8 +106,8 @@ static void check_bar(struct pci_function *function, unsigned int bar)
 	struct pci_bar *at = &function->bars[bar];
 
 	if (at->bytes & (at->bytes - 1)) {
-		pr_err("pci: %02x:%02x.%u: BAR %u of 0x%lx bytes is no power of two: not used", dev->bus,
-		       dev->slot, dev->function, bar, at->bytes);
+		pr_err("pci: %02x:%02x.%u: BAR %u of 0x%lx bytes is no power of two: not used", dev->bus, dev->slot,
+		       dev->function, bar, at->bytes);
 		at->bytes = 0;
 	}
 	if (at->bytes == 0)
@@ -195,8 +194,7 @@ static bool meets_devices(const struct pci_root *root, uint8_t bus, bool is_io, 
 			const struct pci_bar *bar = &at->bars[i];
 
 			if (bar->address && bar->is_io == is_io)
-				met |= meets(range.start, range.end, bar->address, bar->address + bar->bytes,
-					     behind);
+				met |= meets(range.start, range.end, bar->address, bar->address + bar->bytes, behind);
 		}
 		if (!is_io && at->is_bridge)
 			met |= meets(range.start, range.end, at->behind.start, at->behind.end, behind);
@@ -210,8 +208,7 @@ static bool meets_machine(const struct pci_root *root, struct pci_window range, 
 	bool met = false;
 
 	for (size_t i = 0; i < root->info->nr_ranges; i++)
-		met |= meets(range.start, range.end, root->info->ranges[i].start, root->info->ranges[i].end,
-			     behind);
+		met |= meets(range.start, range.end, root->info->ranges[i].start, root->info->ranges[i].end, behind);
 	if (machine->ecam)
 		met |= meets(range.start, range.end, machine->ecam,
 			     machine->ecam + ((machine->ecam_last_bus + 1ull) << 20), behind);
@@ -220,8 +217,8 @@ static bool meets_machine(const struct pci_root *root, struct pci_window range, 
 
 /* The lowest free range of @bytes in @window as seen from @bus, at a multiple of @align; 0 if there is none.
  */
-static uint64_t find_gap(const struct pci_root *root, uint8_t bus, bool is_io, struct pci_window window,
-			 uint64_t bytes, uint64_t align)
+static uint64_t find_gap(const struct pci_root *root, uint8_t bus, bool is_io, struct pci_window window, uint64_t bytes,
+			 uint64_t align)
 {
 	uint64_t at = ALIGN_UP(window.start, align);
 
@@ -333,8 +330,7 @@ static void open_window(struct pci_function *bridge)
 
 	if (!bytes)
 		return;
-	start = find_gap(root, bridge->device.bus, false, above ? above->behind : root->memory32, bytes,
-			 align);
+	start = find_gap(root, bridge->device.bus, false, above ? above->behind : root->memory32, bytes, align);
 	if (!start)
 		return; /* each BAR behind it will say so */
 	bridge->behind = (struct pci_window){start, start + bytes};

@@ -16,8 +16,8 @@ static unsigned int flags(const struct pci_bar *bar)
 
 static void show_device(struct pci_device *dev, struct sink *out)
 {
-	sink_printf(out, "%02x%02x\t%04x%04x\t%x", dev->bus, dev->slot << 3 | dev->function, dev->vendor,
-		    dev->device, dev->gsi < 0 ? 0 : dev->gsi);
+	sink_printf(out, "%02x%02x\t%04x%04x\t%x", dev->bus, dev->slot << 3 | dev->function, dev->vendor, dev->device,
+		    dev->gsi < 0 ? 0 : dev->gsi);
 	for (unsigned int i = 0; i < PCI_NR_BARS; i++)
 		sink_printf(out, "\t%16lx",
 			    pci_bar(dev, i)->bytes ? pci_bar(dev, i)->address | flags(pci_bar(dev, i)) : 0);

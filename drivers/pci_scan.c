@@ -113,8 +113,8 @@ static int scan_behind(struct pci_root *root, struct pci_function *bridge, unsig
 
 	if (bus > root->config.last_bus || bridge->subordinate < bus || bitmap_test(root->seen_buses, bus) ||
 	    depth == DEEPEST_BUS) {
-		pr_err("pci: the bridge at %02x:%02x.%u leads to bus %u, which cannot be: not followed",
-		       dev->bus, dev->slot, dev->function, bus);
+		pr_err("pci: the bridge at %02x:%02x.%u leads to bus %u, which cannot be: not followed", dev->bus,
+		       dev->slot, dev->function, bus);
 		bridge->is_closed = true;
 		return 0;
 	}
@@ -179,8 +179,7 @@ static int number_bridges(struct pci_root *root, uint8_t bus, unsigned int depth
 		}
 		bridge->secondary = ++root->highest_bus;
 		/* While we look, everything higher is sent this way. */
-		pci_write(dev, PCI_BUS_NUMBERS, 4,
-			  bus | bridge->secondary << 8 | root->config.last_bus << 16);
+		pci_write(dev, PCI_BUS_NUMBERS, 4, bus | bridge->secondary << 8 | root->config.last_bus << 16);
 		error = scan_bus(root, bridge->secondary, bridge->is_port ? 1 : PCI_NR_SLOTS, depth + 1);
 		if (!error)
 			error = number_bridges(root, bridge->secondary, depth + 1);
@@ -198,8 +197,7 @@ static bool has_expander(const struct pci_root *root)
 	const struct pci_function *at;
 
 	pci_for_each_function(at, root)
-		if (at->device.vendor == 0x1b36 &&
-		    (at->device.device == 0x0009 || at->device.device == 0x000b))
+		if (at->device.vendor == 0x1b36 && (at->device.device == 0x0009 || at->device.device == 0x000b))
 			return true;
 	return false;
 }
@@ -238,8 +236,8 @@ static void drop_unnumbered(struct pci_root *root)
 	pci_for_each_function(at, root) {
 		if (!at->is_bridge || at->is_closed || at->secondary != 0)
 			continue;
-		pr_err("pci: the bridge at %02x:%02x.%u was left without a bus number: not followed",
-		       at->device.bus, at->device.slot, at->device.function);
+		pr_err("pci: the bridge at %02x:%02x.%u was left without a bus number: not followed", at->device.bus,
+		       at->device.slot, at->device.function);
 		at->is_closed = true;
 	}
 }
@@ -270,8 +268,7 @@ int pci_root_scan(struct pci_root *root)
 void pci_root_release(struct pci_root *root)
 {
 	while (!list_empty(&root->devices)) {
-		struct pci_function *first =
-			list_first_entry(&root->devices, struct pci_function, device.node);
+		struct pci_function *first = list_first_entry(&root->devices, struct pci_function, device.node);
 
 		list_del(&first->device.node);
 		kfree(first);

@@ -11,10 +11,10 @@
 #include "lib/compiler.h"
 
 /* Why bytes may not be touched; shown in the panic. Values 1..7 mean: only that many first bytes of the eight. */
-#define KASAN_FREE_PAGE   0xff /* on a free list of the page allocator */
+#define KASAN_FREE_PAGE	  0xff /* on a free list of the page allocator */
 #define KASAN_FREE_OBJECT 0xfb /* freed slab object */
-#define KASAN_REDZONE     0xfc /* between slab objects, behind an object's requested bytes */
-#define KASAN_GLOBAL      0xf9 /* behind a global variable */
+#define KASAN_REDZONE	  0xfc /* between slab objects, behind an object's requested bytes */
+#define KASAN_GLOBAL	  0xf9 /* behind a global variable */
 
 struct boot_info;
 

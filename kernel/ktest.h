@@ -19,12 +19,12 @@ struct ktest_case {
 	void (*run)(struct ktest *t);
 };
 
-#define KTEST(suite_, name_)                                                                                  \
-	static void ktest_##suite_##_##name_(struct ktest *t);                                                \
-	static const struct ktest_case ktest_case_##suite_##_##name_ = {                                      \
-	    .suite = #suite_, .name = #name_, .run = ktest_##suite_##_##name_};                               \
-	static const struct ktest_case *const ktest_entry_##suite_##_##name_ TABLE_ENTRY(ktests) =            \
-	    &ktest_case_##suite_##_##name_;                                                                   \
+#define KTEST(suite_, name_)                                                                       \
+	static void ktest_##suite_##_##name_(struct ktest *t);                                     \
+	static const struct ktest_case ktest_case_##suite_##_##name_ = {                           \
+		.suite = #suite_, .name = #name_, .run = ktest_##suite_##_##name_};                \
+	static const struct ktest_case *const ktest_entry_##suite_##_##name_ TABLE_ENTRY(ktests) = \
+		&ktest_case_##suite_##_##name_;                                                    \
 	static void ktest_##suite_##_##name_(struct ktest *t UNUSED)
 
 void ktest_fail(struct ktest *t, const char *file, int line, const char *fmt, ...) PRINTF(4, 5);
@@ -36,49 +36,48 @@ uint64_t ktest_seed(struct ktest *t);
 /* True in the hosted build, for sizes of loops only: what is tested must not differ. */
 bool ktest_hosted(void);
 
-#define EXPECT(t, condition)                                                          \
-	do {                                                                          \
-		if (!(condition))                                                     \
+#define EXPECT(t, condition)                                                            \
+	do {                                                                            \
+		if (!(condition))                                                       \
 			ktest_fail((t), __FILE__, __LINE__, "expected %s", #condition); \
 	} while (0)
-#define REQUIRE(t, condition)                                                         \
-	do {                                                                          \
-		if (!(condition)) {                                                   \
+#define REQUIRE(t, condition)                                                           \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
 			ktest_fail((t), __FILE__, __LINE__, "required %s", #condition); \
-			return;                                                       \
-		}                                                                     \
+			return;                                                         \
+		}                                                                       \
 	} while (0)
 /* Integers; both values are shown. */
-#define EXPECT_EQ(t, got, want)                                                                                \
-	do {                                                                                                   \
-		__typeof__(got) _got = (got);                                                                  \
-		__typeof__(want) _want = (want);                                                               \
-		if (_got != (__typeof__(got))_want)                                                            \
+#define EXPECT_EQ(t, got, want)                                                                                  \
+	do {                                                                                                     \
+		__typeof__(got) _got = (got);                                                                    \
+		__typeof__(want) _want = (want);                                                                 \
+		if (_got != (__typeof__(got))_want)                                                              \
 			ktest_fail((t), __FILE__, __LINE__, "%s is %lld (0x%llx), expected %lld (0x%llx)", #got, \
-				   (long long)_got, (unsigned long long)_got, (long long)_want,                \
-				   (unsigned long long)_want);                                                 \
+				   (long long)_got, (unsigned long long)_got, (long long)_want,                  \
+				   (unsigned long long)_want);                                                   \
 	} while (0)
 /* 0 or -errno. */
-#define EXPECT_OK(t, result)                                                                                   \
-	do {                                                                                                   \
-		int _result = (result);                                                                        \
-		if (_result != 0)                                                                              \
-			ktest_fail((t), __FILE__, __LINE__, "%s gave %s", #result, error_name(_result));       \
+#define EXPECT_OK(t, result)                                                                             \
+	do {                                                                                             \
+		int _result = (result);                                                                  \
+		if (_result != 0)                                                                        \
+			ktest_fail((t), __FILE__, __LINE__, "%s gave %s", #result, error_name(_result)); \
 	} while (0)
-#define REQUIRE_OK(t, result)                                                                                  \
-	do {                                                                                                   \
-		int _result = (result);                                                                        \
-		if (_result != 0) {                                                                            \
-			ktest_fail((t), __FILE__, __LINE__, "%s gave %s", #result, error_name(_result));       \
-			return;                                                                                \
-		}                                                                                              \
+#define REQUIRE_OK(t, result)                                                                            \
+	do {                                                                                             \
+		int _result = (result);                                                                  \
+		if (_result != 0) {                                                                      \
+			ktest_fail((t), __FILE__, __LINE__, "%s gave %s", #result, error_name(_result)); \
+			return;                                                                          \
+		}                                                                                        \
 	} while (0)
-#define EXPECT_STR(t, got, want)                                                                               \
-	do {                                                                                                   \
-		const char *_got = (got), *_want = (want);                                                     \
-		if (strcmp(_got, _want) != 0)                                                                  \
-			ktest_fail((t), __FILE__, __LINE__, "%s is \"%s\", expected \"%s\"", #got, _got,        \
-				   _want);                                                                     \
+#define EXPECT_STR(t, got, want)                                                                                 \
+	do {                                                                                                     \
+		const char *_got = (got), *_want = (want);                                                       \
+		if (strcmp(_got, _want) != 0)                                                                    \
+			ktest_fail((t), __FILE__, __LINE__, "%s is \"%s\", expected \"%s\"", #got, _got, _want); \
 	} while (0)
 
 struct ktest_result {

@@ -204,17 +204,19 @@ static void complete(struct line_editor *editor)
 
 /* ---- keys ---- */
 
-#define CONTROL(letter) ((letter) & 0x1f)
+#define CONTROL(letter) ((letter)&0x1f)
 
 static const struct {
 	int key;
 	void (*action)(struct line_editor *editor);
 } byte_keys[] = {
-	{CONTROL('A'), go_home},       {CONTROL('E'), go_end},        {CONTROL('B'), go_left},
-	{CONTROL('F'), go_right},      {CONTROL('H'), erase_left},    {0x7f, erase_left},
-	{CONTROL('D'), erase_right},   {CONTROL('K'), erase_to_end},  {CONTROL('U'), erase_to_home},
-	{CONTROL('W'), erase_word},    {CONTROL('L'), clear_screen},  {CONTROL('P'), older},
-	{CONTROL('N'), newer},         {'\t', complete},
+	{CONTROL('A'), go_home},       {CONTROL('E'), go_end},
+	{CONTROL('B'), go_left},       {CONTROL('F'), go_right},
+	{CONTROL('H'), erase_left},    {0x7f, erase_left},
+	{CONTROL('D'), erase_right},   {CONTROL('K'), erase_to_end},
+	{CONTROL('U'), erase_to_home}, {CONTROL('W'), erase_word},
+	{CONTROL('L'), clear_screen},  {CONTROL('P'), older},
+	{CONTROL('N'), newer},	       {'\t', complete},
 };
 
 /* What follows "ESC [" or "ESC O". */
@@ -222,8 +224,8 @@ static const struct {
 	const char *sequence;
 	void (*action)(struct line_editor *editor);
 } escape_keys[] = {
-	{"A", older},   {"B", newer},  {"C", go_right},     {"D", go_left},  {"H", go_home},
-	{"F", go_end},  {"1~", go_home}, {"4~", go_end}, {"3~", erase_right}, {"7~", go_home}, {"8~", go_end},
+	{"A", older},	 {"B", newer},	 {"C", go_right},     {"D", go_left},  {"H", go_home}, {"F", go_end},
+	{"1~", go_home}, {"4~", go_end}, {"3~", erase_right}, {"7~", go_home}, {"8~", go_end},
 };
 
 static void escape_key(struct line_editor *editor)

@@ -11,11 +11,11 @@
 struct line_editor {
 	int (*read)(void); /* the next byte; may sleep */
 	struct sink *out;
-	bool echo;         /* false: a machine types; nothing is shown, nothing is edited */
+	bool echo; /* false: a machine types; nothing is shown, nothing is edited */
 	const char *prompt;
 	char line[LINE_EDITOR_BYTES];
 	size_t length, cursor;
-	bool returned;     /* the last line ended in a carriage return: a line feed that follows belongs to it */
+	bool returned; /* the last line ended in a carriage return: a line feed that follows belongs to it */
 	char history[LINE_EDITOR_HISTORY][LINE_EDITOR_BYTES];
 	size_t nr_history, browsing; /* browsing: how many entries back, 0: the new line */
 };

@@ -13,7 +13,10 @@ struct mutex {
 	struct wait_queue waiters;
 };
 
-#define MUTEX_INIT(mutex, class) {.owner = NULL, .name = (class), .waiters = WAIT_QUEUE_INIT((mutex).waiters)}
+#define MUTEX_INIT(mutex, class)                                                            \
+	{                                                                                   \
+		.owner = NULL, .name = (class), .waiters = WAIT_QUEUE_INIT((mutex).waiters) \
+	}
 
 void mutex_init(struct mutex *mutex, const char *name);
 /* May sleep. */

@@ -1,8 +1,8 @@
 /*
  * The end: stop the others, say why and where, leave with status 37.
  *
- * The first CPU to come here owns the panic. Another one that panics meanwhile stays here and is shown like the rest; the
- * owner panicking again (a fault while printing) prints one line and leaves at once.
+ * The first CPU to come here owns the panic. Another one that panics meanwhile stays here and is shown like the rest;
+ * the owner panicking again (a fault while printing) prints one line and leaves at once.
  */
 #include <arch/panic.h>
 

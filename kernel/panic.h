@@ -13,10 +13,10 @@
 void panic(const char *fmt, ...) NORETURN PRINTF(1, 2);
 
 /* For programmer errors only; device and user data are checked and refused instead. Says what was expected. */
-#define ASSERT(condition, ...)                                                                  \
-	do {                                                                                    \
-		if (unlikely(!(condition)))                                                     \
-			assertion_failed(#condition, __FILE__, __LINE__, "" __VA_ARGS__);       \
+#define ASSERT(condition, ...)                                                            \
+	do {                                                                              \
+		if (unlikely(!(condition)))                                               \
+			assertion_failed(#condition, __FILE__, __LINE__, "" __VA_ARGS__); \
 	} while (0)
 
 /* As ASSERT, in debug builds; elsewhere the condition is not evaluated. For checks on hot paths. */
@@ -26,19 +26,18 @@ void panic(const char *fmt, ...) NORETURN PRINTF(1, 2);
 #define DEBUG_ASSERT(condition, ...) ((void)sizeof(!(condition)))
 #endif
 
-void assertion_failed(const char *condition, const char *file, int line, const char *fmt, ...) NORETURN
-	PRINTF(4, 5);
+void assertion_failed(const char *condition, const char *file, int line, const char *fmt, ...) NORETURN PRINTF(4, 5);
 
 /* A warning with a backtrace, once per place; the kernel goes on. For what is wrong but harmless. */
-#define WARN_ONCE(condition, ...)                                                              \
-	({                                                                                     \
-		static bool _warned;                                                           \
-		bool _wrong = !!(condition);                                                   \
-		if (unlikely(_wrong && !_warned)) {                                            \
-			_warned = true;                                                        \
-			warn_with_backtrace(__FILE__, __LINE__, "" __VA_ARGS__);               \
-		}                                                                              \
-		unlikely(_wrong);                                                              \
+#define WARN_ONCE(condition, ...)                                                \
+	({                                                                       \
+		static bool _warned;                                             \
+		bool _wrong = !!(condition);                                     \
+		if (unlikely(_wrong && !_warned)) {                              \
+			_warned = true;                                          \
+			warn_with_backtrace(__FILE__, __LINE__, "" __VA_ARGS__); \
+		}                                                                \
+		unlikely(_wrong);                                                \
 	})
 void warn_with_backtrace(const char *file, int line, const char *fmt, ...) PRINTF(3, 4);
 

@@ -25,11 +25,11 @@ struct ratelimit {
 	uint32_t printed, suppressed;
 };
 bool ratelimit_allow(struct ratelimit *limit, uint32_t burst);
-#define pr_err_ratelimited(...)                       \
-	do {                                          \
-		static struct ratelimit _limit;       \
-		if (ratelimit_allow(&_limit, 10))     \
-			pr_err(__VA_ARGS__);          \
+#define pr_err_ratelimited(...)                   \
+	do {                                      \
+		static struct ratelimit _limit;   \
+		if (ratelimit_allow(&_limit, 10)) \
+			pr_err(__VA_ARGS__);      \
 	} while (0)
 
 /* Where text goes. Writes are serialised by the log; from panic they come without a lock. */

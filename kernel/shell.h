@@ -15,11 +15,11 @@ struct shell_command {
 	int (*run)(struct sink *out, int argc, char **argv);
 };
 
-#define SHELL_COMMAND(name_, arguments_, help_, run_)                                                  \
-	static const struct shell_command shell_command_##name_ = {                                        \
-	    .name = #name_, .arguments = (arguments_), .help = (help_), .run = (run_)};                    \
-	static const struct shell_command *const shell_entry_##name_ TABLE_ENTRY(kshell_commands) =        \
-	    &shell_command_##name_
+#define SHELL_COMMAND(name_, arguments_, help_, run_)                                               \
+	static const struct shell_command shell_command_##name_ = {                                 \
+		.name = #name_, .arguments = (arguments_), .help = (help_), .run = (run_)};         \
+	static const struct shell_command *const shell_entry_##name_ TABLE_ENTRY(kshell_commands) = \
+		&shell_command_##name_
 
 /* Takes shell.echo= and shell.prompt= from the command line; before cmdline_apply(), which warns of what is left. */
 void shell_configure(void);

@@ -14,13 +14,19 @@ struct spinlock {
 #ifdef BALLONET_DEBUG
 	uint32_t owner_cpu; /* index + 1, 0: free */
 #endif
-	const char *name;   /* the class: a string literal; equal text is one class */
+	const char *name; /* the class: a string literal; equal text is one class */
 };
 
 #ifdef BALLONET_DEBUG
-#define SPINLOCK_INIT(class) {.locked = 0, .owner_cpu = 0, .name = (class)}
+#define SPINLOCK_INIT(class)                                 \
+	{                                                    \
+		.locked = 0, .owner_cpu = 0, .name = (class) \
+	}
 #else
-#define SPINLOCK_INIT(class) {.locked = 0, .name = (class)}
+#define SPINLOCK_INIT(class)                 \
+	{                                    \
+		.locked = 0, .name = (class) \
+	}
 #endif
 
 void spin_lock_init(struct spinlock *lock, const char *name);

@@ -41,7 +41,7 @@ char *symbol_format(char *buffer, size_t size, uint64_t address)
 	if (offset - symbol_offsets[index] > 0x10000)
 		format(buffer, size, "0x%llx", (unsigned long long)address);
 	else
-		format(buffer, size, "%s+0x%x/0x%x", symbol_text + symbol_names[index],
-		       offset - symbol_offsets[index], end - symbol_offsets[index]);
+		format(buffer, size, "%s+0x%x/0x%x", symbol_text + symbol_names[index], offset - symbol_offsets[index],
+		       end - symbol_offsets[index]);
 	return buffer;
 }

@@ -10,7 +10,7 @@
 #include "lib/format.h"
 
 #define THREAD_NAME_SIZE 16
-#define THREAD_ANY_CPU   (-1)
+#define THREAD_ANY_CPU	 (-1)
 
 /* What higher layers hang on a thread; each slot has one owner, named here. NULL at birth, see thread_on_spawn(). */
 enum thread_slot { THREAD_SLOT_CGROUP, THREAD_SLOT_MM, THREAD_SLOT_ALLOC_FLAGS, THREAD_SLOT_TEST, THREAD_SLOTS };
@@ -27,7 +27,8 @@ static inline struct thread *thread_spawn(const char *name, int (*run)(void *), 
 int thread_join(struct thread *thread);
 /*
  * Asks: thread_should_stop() is true for it from now on, its sleep_ns() ends at once, and a wait_event() of it looks at
- * its condition again (which says "|| thread_should_stop()" if the thread may be asked there). thread_join still needed.
+ * its condition again (which says "|| thread_should_stop()" if the thread may be asked there). thread_join still
+ * needed.
  */
 void thread_stop(struct thread *thread);
 bool thread_should_stop(void);
@@ -45,7 +46,7 @@ void sleep_ns(uint64_t ns);
 
 void preempt_disable(void);
 void preempt_enable(void);
-bool preemptible(void);    /* may sleep here: no lock, no preempt_disable, no interrupt */
+bool preemptible(void); /* may sleep here: no lock, no preempt_disable, no interrupt */
 bool in_interrupt(void);
 
 /* A line per thread: id, name, state, cpu, run time. */

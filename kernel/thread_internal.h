@@ -13,14 +13,14 @@ enum thread_state { THREAD_RUNNABLE, THREAD_BLOCKED, THREAD_DEAD };
 struct thread {
 	struct thread_context context;
 	struct list_node run_node; /* in a run queue while runnable and not running */
-	uint32_t raw_lock;         /* state and token, against unblocking; taken before a run queue's */
+	uint32_t raw_lock;	   /* state and token, against unblocking; taken before a run queue's */
 	enum thread_state state;
-	bool token;    /* an unblock that no block has used up */
-	bool on_cpu;   /* running, or its registers are not saved yet: no other CPU may continue it */
+	bool token;  /* an unblock that no block has used up */
+	bool on_cpu; /* running, or its registers are not saved yet: no other CPU may continue it */
 	bool stop;
 	bool timed_out;
 	bool is_idle;
-	int cpu;        /* where it runs or ran last */
+	int cpu;	/* where it runs or ran last */
 	int pinned_cpu; /* THREAD_ANY_CPU: not pinned */
 	struct timer deadline;
 	struct completion ended; /* its last switch is done: the stack may go */

@@ -18,40 +18,40 @@
 
 struct trace_event {
 	const char *system, *name;
-	const char *format;         /* the printf format of its fields, for the format file */
+	const char *format; /* the printf format of its fields, for the format file */
 	void (*show)(struct sink *out, const void *record);
 	uint16_t record_bytes;
 	bool enabled;
 };
 
-#define TRACE_EVENT_DECLARE(event, fields)      \
-	struct trace_record_##event {           \
-		fields                          \
-	};                                      \
+#define TRACE_EVENT_DECLARE(event, fields) \
+	struct trace_record_##event {      \
+		fields                     \
+	};                                 \
 	extern struct trace_event trace_event_##event
 
-#define TRACE_EVENT_DEFINE(system_, event, fmt, ...)                                                      \
-	static void trace_show_##event(struct sink *out, const void *record)                              \
-	{                                                                                                 \
-		const struct trace_record_##event *r UNUSED = record;                                     \
-		sink_printf(out, fmt, __VA_ARGS__);                                                       \
-	}                                                                                                 \
-	struct trace_event trace_event_##event = {                                                        \
-		.system = #system_,                                                                       \
-		.name = #event,                                                                           \
-		.format = fmt,                                                                            \
-		.show = trace_show_##event,                                                               \
-		.record_bytes = sizeof(struct trace_record_##event),                                      \
-	};                                                                                                \
+#define TRACE_EVENT_DEFINE(system_, event, fmt, ...)                         \
+	static void trace_show_##event(struct sink *out, const void *record) \
+	{                                                                    \
+		const struct trace_record_##event *r UNUSED = record;        \
+		sink_printf(out, fmt, __VA_ARGS__);                          \
+	}                                                                    \
+	struct trace_event trace_event_##event = {                           \
+		.system = #system_,                                          \
+		.name = #event,                                              \
+		.format = fmt,                                               \
+		.show = trace_show_##event,                                  \
+		.record_bytes = sizeof(struct trace_record_##event),         \
+	};                                                                   \
 	static struct trace_event *const trace_entry_##event TABLE_ENTRY(ktrace_events) = &trace_event_##event
 
 #define trace_enabled(event) unlikely(READ_ONCE(trace_event_##event.enabled))
-#define TRACE(event, ...)                                                             \
-	do {                                                                          \
-		if (trace_enabled(event)) {                                           \
-			struct trace_record_##event _record = {__VA_ARGS__};          \
-			trace_emit(&trace_event_##event, &_record);                   \
-		}                                                                     \
+#define TRACE(event, ...)                                                    \
+	do {                                                                 \
+		if (trace_enabled(event)) {                                  \
+			struct trace_record_##event _record = {__VA_ARGS__}; \
+			trace_emit(&trace_event_##event, &_record);          \
+		}                                                            \
 	} while (0)
 
 void trace_emit(const struct trace_event *event, const void *record);

@@ -32,5 +32,6 @@ struct trace_totals {
 	uint64_t in_rings, written;
 };
 void trace_rings_totals(struct trace_totals *totals);
-int trace_rings_each(void (*each)(unsigned int cpu, const struct trace_header *header, const void *record, void *context),
-		      void *context);
+int trace_rings_each(void (*each)(unsigned int cpu, const struct trace_header *header, const void *record,
+				  void *context),
+		     void *context);

@@ -9,7 +9,7 @@
 
 #include "lib/format.h"
 
-#define VFILE_PATH_MAX  256
+#define VFILE_PATH_MAX	256
 #define VFILE_WRITE_MAX 4096
 
 struct vfile_ops {

@@ -25,13 +25,16 @@ struct waiter {
 	bool stopping; /* the thread had been asked to stop before it began to wait */
 };
 
-#define WAIT_QUEUE_INIT(queue) {.lock = SPINLOCK_INIT("wait_queue"), .waiters = LIST_INIT((queue).waiters)}
+#define WAIT_QUEUE_INIT(queue)                                                             \
+	{                                                                                  \
+		.lock = SPINLOCK_INIT("wait_queue"), .waiters = LIST_INIT((queue).waiters) \
+	}
 
 void wait_queue_init(struct wait_queue *queue);
 
 /*
- * The three steps behind wait_event(); for loops that need more. wait_sleep returns false once @deadline_ns passed, true
- * when woken or when the thread is asked to stop; wait_finish is due in any case.
+ * The three steps behind wait_event(); for loops that need more. wait_sleep returns false once @deadline_ns passed,
+ * true when woken or when the thread is asked to stop; wait_finish is due in any case.
  */
 void wait_prepare(struct wait_queue *queue, struct waiter *waiter);
 bool wait_sleep(struct waiter *waiter, uint64_t deadline_ns);
@@ -48,23 +51,23 @@ void wake_up_all(struct wait_queue *queue);
 uint64_t wait_deadline(uint64_t timeout_ns);
 
 /* Sleeps until @condition; evaluates it again after every wake-up. True, or false if @timeout_ns passed first. */
-#define wait_event_timeout(queue, condition, timeout_ns)                          \
-	({                                                                        \
-		struct waiter _waiter;                                            \
-		uint64_t _deadline = wait_deadline(timeout_ns);                   \
-		bool _true = (condition);                                         \
-		while (!_true) {                                                  \
-			bool _time_left;                                          \
-			wait_prepare((queue), &_waiter);                          \
-			_true = (condition);                                      \
-			_time_left = _true || wait_sleep(&_waiter, _deadline);    \
-			wait_finish((queue), &_waiter);                           \
-			if (!_true)                                               \
-				_true = (condition);                              \
-			if (!_time_left)                                          \
-				break;                                            \
-		}                                                                 \
-		_true;                                                            \
+#define wait_event_timeout(queue, condition, timeout_ns)                       \
+	({                                                                     \
+		struct waiter _waiter;                                         \
+		uint64_t _deadline = wait_deadline(timeout_ns);                \
+		bool _true = (condition);                                      \
+		while (!_true) {                                               \
+			bool _time_left;                                       \
+			wait_prepare((queue), &_waiter);                       \
+			_true = (condition);                                   \
+			_time_left = _true || wait_sleep(&_waiter, _deadline); \
+			wait_finish((queue), &_waiter);                        \
+			if (!_true)                                            \
+				_true = (condition);                           \
+			if (!_time_left)                                       \
+				break;                                         \
+		}                                                              \
+		_true;                                                         \
 	})
 #define wait_event(queue, condition) ((void)wait_event_timeout((queue), (condition), WAIT_FOREVER))
 

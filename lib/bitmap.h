@@ -5,7 +5,7 @@
 
 #include "lib/compiler.h"
 
-#define BITS_PER_WORD   64u
+#define BITS_PER_WORD	64u
 #define BITMAP_WORDS(n) DIV_ROUND_UP(n, BITS_PER_WORD)
 
 static inline bool bitmap_test(const uint64_t *map, size_t bit)

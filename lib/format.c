@@ -59,8 +59,8 @@ static void put_many(struct output *out, char c, size_t count)
 }
 
 /* Blanks, @prefix, @zeros zeros, @body, blanks: at least spec->width together. */
-static void lay_out(struct output *out, const struct spec *spec, const char *prefix, size_t zeros,
-		    const char *body, size_t length)
+static void lay_out(struct output *out, const struct spec *spec, const char *prefix, size_t zeros, const char *body,
+		    size_t length)
 {
 	size_t prefix_length = strlen(prefix);
 	size_t content = prefix_length + zeros + length;

@@ -10,7 +10,10 @@ struct list_node {
 	struct list_node *next, *prev;
 };
 
-#define LIST_INIT(list) {&(list), &(list)}
+#define LIST_INIT(list)          \
+	{                        \
+		&(list), &(list) \
+	}
 
 static inline void list_init(struct list_node *list)
 {
@@ -61,19 +64,19 @@ static inline void list_splice_tail(struct list_node *list, struct list_node *fr
 	list_init(from);
 }
 
-#define list_entry(node, type, member)       container_of(node, type, member)
+#define list_entry(node, type, member)	     container_of(node, type, member)
 #define list_first_entry(list, type, member) list_entry((list)->next, type, member)
 #define list_last_entry(list, type, member)  list_entry((list)->prev, type, member)
 
 #define list_for_each(node, list) for ((node) = (list)->next; (node) != (list); (node) = (node)->next)
 
-#define list_for_each_entry(at, list, member)                                             \
+#define list_for_each_entry(at, list, member)                                                     \
 	for ((at) = list_entry((list)->next, __typeof__(*(at)), member); &(at)->member != (list); \
 	     (at) = list_entry((at)->member.next, __typeof__(*(at)), member))
 
 /* The body may delete @at. */
-#define list_for_each_entry_safe(at, after, list, member)                                  \
-	for ((at) = list_entry((list)->next, __typeof__(*(at)), member),                       \
-	    (after) = list_entry((at)->member.next, __typeof__(*(at)), member);                \
-	     &(at)->member != (list);                                                          \
+#define list_for_each_entry_safe(at, after, list, member)                       \
+	for ((at) = list_entry((list)->next, __typeof__(*(at)), member),        \
+	    (after) = list_entry((at)->member.next, __typeof__(*(at)), member); \
+	     &(at)->member != (list);                                           \
 	     (at) = (after), (after) = list_entry((at)->member.next, __typeof__(*(at)), member))

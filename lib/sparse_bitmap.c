@@ -111,8 +111,7 @@ static void release_list(struct sparse_bitmap *set, struct sparse_bitmap_chunk *
 }
 
 /* Makes the chunks of [@first, @last] that are not there, as a list with the highest number first. */
-static int make_missing(struct sparse_bitmap *set, uint64_t first, uint64_t last,
-			struct sparse_bitmap_chunk **list)
+static int make_missing(struct sparse_bitmap *set, uint64_t first, uint64_t last, struct sparse_bitmap_chunk **list)
 {
 	size_t index = lower_bound(set, first);
 
@@ -202,8 +201,7 @@ int sparse_bitmap_clear(struct sparse_bitmap *set, uint64_t bit)
 
 bool sparse_bitmap_test(const struct sparse_bitmap *set, uint64_t bit)
 {
-	const struct sparse_bitmap_chunk *chunk =
-		chunk_at(set, lower_bound(set, chunk_of(bit)), chunk_of(bit));
+	const struct sparse_bitmap_chunk *chunk = chunk_at(set, lower_bound(set, chunk_of(bit)), chunk_of(bit));
 
 	return chunk && bitmap_test(chunk->words, bit_in_chunk(bit));
 }

@@ -1,5 +1,6 @@
 /*
- * A set of 64-bit numbers kept as chunks of bits, for page numbers of balloon pages: dense where used, nothing elsewhere.
+ * A set of 64-bit numbers kept as chunks of bits, for page numbers of balloon pages: dense where used, nothing
+ * elsewhere.
  *
  * All memory is taken ahead by sparse_bitmap_reserve(), so that setting a bit on a path that must not
  * allocate can be made sure of. No locking of its own.

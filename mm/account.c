@@ -48,8 +48,7 @@ void memory_info_get(struct memory_info *info)
 	uint64_t reserve = memory_reserve_pages();
 
 	*info = (struct memory_info){0};
-	for_each_zone(zone)
-		add_zone(zone, info);
+	for_each_zone(zone) add_zone(zone, info);
 	info->by_owner[PAGE_OWNER_NONE] = info->free;
 	info->cached = info->by_owner[PAGE_OWNER_PAGE_CACHE];
 	info->available = info->free + info->cached;
@@ -60,8 +59,7 @@ uint64_t memory_reserve_pages(void)
 {
 	uint64_t pages = 0;
 
-	for_each_zone(zone)
-		pages += watermark_pages(zone, WATERMARK_HIGH);
+	for_each_zone(zone) pages += watermark_pages(zone, WATERMARK_HIGH);
 	return pages;
 }
 
@@ -70,26 +68,20 @@ void memory_show_report(void)
 	struct memory_info info;
 
 	memory_info_get(&info);
-	pr_err("memory: %lu of %lu pages are free; who holds the rest:", info.free,
-	       info.total);
+	pr_err("memory: %lu of %lu pages are free; who holds the rest:", info.free, info.total);
 	for (unsigned int owner = 1; owner < NR_PAGE_OWNERS; owner++)
 		if (info.by_owner[owner])
-			pr_err("memory: %12s %lu pages", page_owner_name(owner),
-			       info.by_owner[owner]);
+			pr_err("memory: %12s %lu pages", page_owner_name(owner), info.by_owner[owner]);
 	for_each_zone(zone)
 		pr_err("memory: node %d zone %s: free %lu, min %lu, low %lu, high %lu, boost %lu", zone->node,
-		       zone->name, zone_free_pages(zone),
-		       zone->watermark[WATERMARK_MIN],
-		       zone->watermark[WATERMARK_LOW],
-		       zone->watermark[WATERMARK_HIGH], zone->watermark_boost);
+		       zone->name, zone_free_pages(zone), zone->watermark[WATERMARK_MIN],
+		       zone->watermark[WATERMARK_LOW], zone->watermark[WATERMARK_HIGH], zone->watermark_boost);
 }
 
 int memory_check(void)
 {
 	int result = 0;
 
-	for_each_zone(zone)
-		if (zone_check(zone))
-			result = -EINVAL;
+	for_each_zone(zone) if (zone_check(zone)) result = -EINVAL;
 	return result;
 }

@@ -21,8 +21,7 @@ void block_set_shape_init(struct block_set_shape *shape, uint32_t count)
 }
 
 /* The first member at or after @from among the words of @level, or BLOCK_SET_NONE. */
-static uint32_t next_on_level(const struct block_set_shape *shape, const uint64_t *words, uint32_t level,
-			      uint32_t from)
+static uint32_t next_on_level(const struct block_set_shape *shape, const uint64_t *words, uint32_t level, uint32_t from)
 {
 	uint32_t end = level + 1 < shape->levels ? shape->offset[level + 1] : shape->words;
 	uint32_t at = shape->offset[level] + from / 64;

@@ -11,12 +11,12 @@
 #include "lib/compiler.h"
 
 #define BLOCK_SET_LEVELS 4 /* 64^4 pageblocks, 32 TiB */
-#define BLOCK_SET_NONE   UINT32_MAX
+#define BLOCK_SET_NONE	 UINT32_MAX
 
 struct block_set_shape {
 	uint32_t levels;
 	uint32_t offset[BLOCK_SET_LEVELS]; /* of a level's first word */
-	uint32_t words;                    /* of a set, altogether */
+	uint32_t words;			   /* of a set, altogether */
 };
 
 /* For numbers below @count. */

@@ -38,7 +38,8 @@ static void free_pages_changed(struct zone *zone, int64_t pages)
 	WRITE_ONCE(zone->free_pages, zone->free_pages + (uint64_t)pages);
 }
 
-/* ---- whole pageblocks --------------------------------------------------------------------------------------------- */
+/* ---- whole pageblocks ---------------------------------------------------------------------------------------------
+ */
 
 /* A pair goes by its lower pageblock's number. */
 static void whole_in(struct zone *zone, uint32_t number, unsigned int order)
@@ -107,7 +108,8 @@ static void whole_taken(struct zone *zone, uint32_t number)
 	free_pages_changed(zone, -(int64_t)PAGEBLOCK_PAGES);
 }
 
-/* ---- taking ------------------------------------------------------------------------------------------------------- */
+/* ---- taking -------------------------------------------------------------------------------------------------------
+ */
 
 /* A free pageblock gets valid bits, all ones; it is on no list any more. */
 static void split_whole(struct zone *zone, uint32_t number)
@@ -207,12 +209,13 @@ uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_
 	return taken;
 }
 
-/* ---- freeing ------------------------------------------------------------------------------------------------------ */
+/* ---- freeing ------------------------------------------------------------------------------------------------------
+ */
 
 static void NORETURN panic_double_free(const struct zone *zone, uint32_t index, unsigned int order)
 {
-	panic("double free: pfn 0x%lx order %u in zone %s is free already",
-	      (zone->start_pfn + index), order, zone->name);
+	panic("double free: pfn 0x%lx order %u in zone %s is free already", (zone->start_pfn + index), order,
+	      zone->name);
 }
 
 static void free_whole(struct zone *zone, uint32_t index, unsigned int order)
@@ -283,7 +286,8 @@ void buddy_add_whole_locked(struct zone *zone, uint32_t first_number, uint32_t e
 	}
 }
 
-/* ---- types -------------------------------------------------------------------------------------------------------- */
+/* ---- types --------------------------------------------------------------------------------------------------------
+ */
 
 /* Lists of @from to lists of @to, for everything free in a pageblock that is not free as a whole. */
 static void move_blocks(struct zone *zone, uint32_t number, enum migratetype to)
@@ -318,7 +322,8 @@ unsigned int buddy_set_migratetype_locked(struct zone *zone, uint32_t number, en
 	return pageblock->free_pages;
 }
 
-/* ---- public ------------------------------------------------------------------------------------------------------- */
+/* ---- public -------------------------------------------------------------------------------------------------------
+ */
 
 struct page *buddy_alloc(struct zone *zone, unsigned int order, enum migratetype mt)
 {

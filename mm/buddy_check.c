@@ -15,9 +15,9 @@ struct buddy_count {
 	bool faulty;
 };
 
-#define FAULT(count, zone, number, fmt, ...)                                                            \
-	do {                                                                                            \
-		(count)->faulty = true;                                                                 \
+#define FAULT(count, zone, number, fmt, ...)                                                              \
+	do {                                                                                              \
+		(count)->faulty = true;                                                                   \
 		pr_err("buddy_check: zone %s pageblock %u: " fmt, (zone)->name, (number), ##__VA_ARGS__); \
 	} while (0)
 
@@ -111,8 +111,7 @@ static void check_totals(const struct zone *zone, struct buddy_count *count)
 				      migratetype_name(mt));
 		}
 	if (count->pages != zone->free_pages)
-		FAULT(count, zone, 0, "%lu pages found free, the zone says %lu", count->pages,
-		      zone->free_pages);
+		FAULT(count, zone, 0, "%lu pages found free, the zone says %lu", count->pages, zone->free_pages);
 }
 
 int buddy_check(struct zone *zone)

@@ -12,7 +12,8 @@
 #include "mm/vmstat.h"
 #include "mm/watermark.h"
 
-/* ---- /proc/meminfo ------------------------------------------------------------------------------------------------ */
+/* ---- /proc/meminfo ------------------------------------------------------------------------------------------------
+ */
 
 static void show_kb(struct sink *out, const char *name, uint64_t pages)
 {
@@ -42,7 +43,8 @@ static int meminfo_show(struct sink *out, void *context UNUSED)
 	return 0;
 }
 
-/* ---- /proc/buddyinfo, pagetypeinfo -------------------------------------------------------------------------------- */
+/* ---- /proc/buddyinfo, pagetypeinfo --------------------------------------------------------------------------------
+ */
 
 static uint64_t free_blocks(const struct zone *zone, unsigned int order)
 {
@@ -55,7 +57,8 @@ static uint64_t free_blocks(const struct zone *zone, unsigned int order)
 
 static int buddyinfo_show(struct sink *out, void *context UNUSED)
 {
-	for_each_zone(zone) {
+	for_each_zone(zone)
+	{
 		sink_printf(out, "Node %d, zone %8s ", zone->node, zone->name);
 		for (unsigned int order = 0; order < NR_ORDERS; order++)
 			sink_printf(out, "%6lu ", free_blocks(zone, order));
@@ -94,18 +97,17 @@ static int pagetypeinfo_show(struct sink *out, void *context UNUSED)
 	for (unsigned int order = 0; order < NR_ORDERS; order++)
 		sink_printf(out, "%6u ", order);
 	sink_printf(out, "\n");
-	for_each_zone(zone)
-		show_free_by_type(out, zone);
+	for_each_zone(zone) show_free_by_type(out, zone);
 	sink_printf(out, "\n%-23s", "Number of blocks type ");
 	for (unsigned int mt = 0; mt < MIGRATE_TYPES; mt++)
 		sink_printf(out, "%12s ", migratetype_name(mt));
 	sink_printf(out, "\n");
-	for_each_zone(zone)
-		show_pageblocks(out, zone);
+	for_each_zone(zone) show_pageblocks(out, zone);
 	return 0;
 }
 
-/* ---- /proc/zoneinfo ----------------------------------------------------------------------------------------------- */
+/* ---- /proc/zoneinfo -----------------------------------------------------------------------------------------------
+ */
 
 static void show_marks(struct sink *out, const struct zone *zone)
 {
@@ -132,13 +134,14 @@ static void show_pageset(struct sink *out, const struct zone *zone, uint32_t cpu
 	for (unsigned int list = 0; list < MIGRATE_PCPTYPES; list++)
 		count += READ_ONCE(zone->pcps[cpu].count[list]);
 	sink_printf(out, "\n    cpu: %u", cpu);
-	sink_printf(out, "\n              count: %u\n              high:  %u\n              batch: %u", count, limits.high,
-		    limits.batch);
+	sink_printf(out, "\n              count: %u\n              high:  %u\n              batch: %u", count,
+		    limits.high, limits.batch);
 }
 
 static int zoneinfo_show(struct sink *out, void *context UNUSED)
 {
-	for_each_zone(zone) {
+	for_each_zone(zone)
+	{
 		sink_printf(out, "Node %d, zone %8s", zone->node, zone->name);
 		show_marks(out, zone);
 		sink_printf(out, "\n      %-12s %lu", "nr_free_pages", zone_free_pages(zone));
@@ -150,7 +153,8 @@ static int zoneinfo_show(struct sink *out, void *context UNUSED)
 	return 0;
 }
 
-/* ---- /proc/vmstat, pageowners ------------------------------------------------------------------------------------- */
+/* ---- /proc/vmstat, pageowners -------------------------------------------------------------------------------------
+ */
 
 static int vmstat_show(struct sink *out, void *context UNUSED)
 {
@@ -187,9 +191,12 @@ static const struct {
 	const char *path;
 	struct vfile_ops ops;
 } files[] = {
-	{"/proc/meminfo", {.show = meminfo_show}},           {"/proc/buddyinfo", {.show = buddyinfo_show}},
-	{"/proc/pagetypeinfo", {.show = pagetypeinfo_show}}, {"/proc/zoneinfo", {.show = zoneinfo_show}},
-	{"/proc/vmstat", {.show = vmstat_show}},             {"/proc/pageowners", {.show = pageowners_show}},
+	{"/proc/meminfo", {.show = meminfo_show}},
+	{"/proc/buddyinfo", {.show = buddyinfo_show}},
+	{"/proc/pagetypeinfo", {.show = pagetypeinfo_show}},
+	{"/proc/zoneinfo", {.show = zoneinfo_show}},
+	{"/proc/vmstat", {.show = vmstat_show}},
+	{"/proc/pageowners", {.show = pageowners_show}},
 };
 
 int memory_files_init(void)

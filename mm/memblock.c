@@ -90,7 +90,8 @@ static bool extends(struct region_list list, size_t before, uint64_t start, uint
 	struct memblock_region *left = before ? &list.regions[before - 1] : NULL;
 	struct memblock_region *right = before < *list.count ? &list.regions[before] : NULL;
 
-	return (left && left->end == start && left->node == node) || (right && right->start == end && right->node == node);
+	return (left && left->end == start && left->node == node) ||
+	       (right && right->start == end && right->node == node);
 }
 
 static void fill_gap(struct region_list list, size_t before, uint64_t start, uint64_t end, int node)

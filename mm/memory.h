@@ -8,9 +8,9 @@
 #include "mm/page_alloc.h"
 #include "mm/zone.h"
 
-#define MEMORY_MAX_ZONES (MACHINE_MAX_NODES * NR_ZONE_TYPES)
+#define MEMORY_MAX_ZONES   (MACHINE_MAX_NODES * NR_ZONE_TYPES)
 #define ZONE_GRANULE_SHIFT (PAGE_SHIFT + MAX_ORDER) /* 4 MiB belong to one zone */
-#define ZONE_MAP_NONE UINT8_MAX
+#define ZONE_MAP_NONE	   UINT8_MAX
 
 struct node {
 	int id;

@@ -9,8 +9,8 @@
 
 #define PAGEBLOCK_ORDER 9u /* 2 MiB */
 #define PAGEBLOCK_PAGES (1u << PAGEBLOCK_ORDER)
-#define MAX_ORDER       10u /* the largest block, inclusive: 4 MiB */
-#define NR_ORDERS       (MAX_ORDER + 1)
+#define MAX_ORDER	10u /* the largest block, inclusive: 4 MiB */
+#define NR_ORDERS	(MAX_ORDER + 1)
 
 enum migratetype {
 	MIGRATE_UNMOVABLE,
@@ -25,14 +25,14 @@ enum migratetype {
 
 /* Every page that is not free has one: what accounts for it. */
 enum page_owner {
-	PAGE_OWNER_NONE,       /* free, or part of a larger block's tail */
-	PAGE_OWNER_RESERVED,   /* firmware, the kernel image, memory that mm never got */
-	PAGE_OWNER_KERNEL,     /* alloc_pages() without a better tag */
+	PAGE_OWNER_NONE,     /* free, or part of a larger block's tail */
+	PAGE_OWNER_RESERVED, /* firmware, the kernel image, memory that mm never got */
+	PAGE_OWNER_KERNEL,   /* alloc_pages() without a better tag */
 	PAGE_OWNER_SLAB,
 	PAGE_OWNER_PAGE_TABLE,
 	PAGE_OWNER_STACK,
-	PAGE_OWNER_DRIVER,     /* rings and buffers */
-	PAGE_OWNER_BALLOON,    /* taken for the host */
+	PAGE_OWNER_DRIVER,  /* rings and buffers */
+	PAGE_OWNER_BALLOON, /* taken for the host */
 	PAGE_OWNER_PAGE_CACHE,
 	PAGE_OWNER_ANON,
 	PAGE_OWNER_DMABUF,
@@ -51,8 +51,8 @@ struct page {
 	uint32_t refcount;
 	uint32_t mapcount;
 	struct list_node lru; /* for the owner: LRU, balloon's list, a batch */
-	void *mapping;        /* for the owner */
-	uint64_t index;       /* for the owner */
+	void *mapping;	      /* for the owner */
+	uint64_t index;	      /* for the owner */
 	uint64_t private;     /* for the owner */
 } ALIGNED(64);
 

@@ -65,7 +65,8 @@ static enum page_owner owner_of(uint32_t gfp)
 	return owner ? owner : PAGE_OWNER_KERNEL;
 }
 
-/* ---- one zone ----------------------------------------------------------------------------------------------------- */
+/* ---- one zone -----------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t take_above(struct zone *zone, const struct request *request, uint64_t mark)
 {
@@ -99,7 +100,8 @@ static struct page *prepare(struct zone *zone, uint32_t index, const struct requ
 	return page;
 }
 
-/* ---- all zones ---------------------------------------------------------------------------------------------------- */
+/* ---- all zones ----------------------------------------------------------------------------------------------------
+ */
 
 static bool zone_is_eligible(const struct zone *zone, const struct request *request)
 {
@@ -151,8 +153,7 @@ static struct page *try_zones_at_min(const struct request *request)
 
 static void drain_everything(void)
 {
-	for_each_zone(zone)
-		pcp_drain_all(zone);
+	for_each_zone(zone) pcp_drain_all(zone);
 }
 
 static void report_failure(const struct request *request)
@@ -233,7 +234,8 @@ void free_pages_bulk(struct page **pages, size_t count)
 		free_pages(pages[at], 0);
 }
 
-/* ---- what is known about a page ------------------------------------------------------------------------------------ */
+/* ---- what is known about a page ------------------------------------------------------------------------------------
+ */
 
 static uint8_t tag_of(uint64_t pfn)
 {

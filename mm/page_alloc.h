@@ -8,20 +8,20 @@
 #include "mm/page.h"
 
 /* What an allocation may do, whose pages it wants, and who will own them (bits 24..31). */
-#define GFP_MOVABLE        0x01u /* the owner can move them */
-#define GFP_RECLAIMABLE    0x02u /* can be freed by a shrinker */
+#define GFP_MOVABLE	   0x01u /* the owner can move them */
+#define GFP_RECLAIMABLE	   0x02u /* can be freed by a shrinker */
 #define GFP_DIRECT_RECLAIM 0x04u /* may sleep and reclaim */
 #define GFP_KSWAPD_RECLAIM 0x08u /* may wake kswapd */
-#define GFP_HIGH           0x10u /* may use the atomic reserve */
-#define GFP_NOFAIL         0x20u /* waits for ever; out of memory ends in the report and a panic */
-#define GFP_NORETRY        0x40u /* gives up early */
-#define GFP_NOWARN         0x80u /* no failure report */
-#define GFP_THISNODE       0x100u
-#define GFP_DMA32          0x200u /* below 4 GiB */
-#define GFP_DMA            0x400u /* below 16 MiB */
-#define GFP_ZERO           0x800u
-#define GFP_NOMEMALLOC     0x1000u /* stays above the min watermark whatever else: the balloon's */
-#define GFP_NOSTRUCT       0x2000u /* the owner keeps nothing in the page's structure: it is not touched */
+#define GFP_HIGH	   0x10u /* may use the atomic reserve */
+#define GFP_NOFAIL	   0x20u /* waits for ever; out of memory ends in the report and a panic */
+#define GFP_NORETRY	   0x40u /* gives up early */
+#define GFP_NOWARN	   0x80u /* no failure report */
+#define GFP_THISNODE	   0x100u
+#define GFP_DMA32	   0x200u /* below 4 GiB */
+#define GFP_DMA		   0x400u /* below 16 MiB */
+#define GFP_ZERO	   0x800u
+#define GFP_NOMEMALLOC	   0x1000u /* stays above the min watermark whatever else: the balloon's */
+#define GFP_NOSTRUCT	   0x2000u /* the owner keeps nothing in the page's structure: it is not touched */
 #define GFP_OWNER(owner)   ((uint32_t)(owner) << 24)
 
 #define GFP_RECLAIM (GFP_DIRECT_RECLAIM | GFP_KSWAPD_RECLAIM)
@@ -69,8 +69,8 @@ static inline struct page *virt_to_page(const void *virt)
 
 /* Figures over all nodes, in pages, as in /proc/meminfo. */
 struct memory_info {
-	uint64_t total;     /* managed by the allocator */
-	uint64_t free;      /* on free lists and per-CPU lists */
+	uint64_t total;	    /* managed by the allocator */
+	uint64_t free;	    /* on free lists and per-CPU lists */
 	uint64_t available; /* free and easily reclaimed, less the reserves */
 	uint64_t cached;    /* page cache */
 	uint64_t by_owner[NR_PAGE_OWNERS];

@@ -16,20 +16,20 @@
 #define PAGEBLOCK_WORDS (PAGEBLOCK_PAGES / 64)
 
 enum pageblock_flags {
-	PAGEBLOCK_PRESENT = 1,  /* some of it is memory of this zone */
+	PAGEBLOCK_PRESENT = 1,	/* some of it is memory of this zone */
 	PAGEBLOCK_RESERVED = 2, /* all of it is, and none was ever given to the allocator */
-	PAGEBLOCK_TAGGED = 4,   /* the tags of all its pages are valid */
-	PAGEBLOCK_READY = 8,    /* so are the page structures */
-	PAGEBLOCK_MAPPED = 16,  /* the bits are valid; else all pages are free or none is */
+	PAGEBLOCK_TAGGED = 4,	/* the tags of all its pages are valid */
+	PAGEBLOCK_READY = 8,	/* so are the page structures */
+	PAGEBLOCK_MAPPED = 16,	/* the bits are valid; else all pages are free or none is */
 };
 
 struct pageblock {
-	uint64_t map[PAGEBLOCK_WORDS]; /* a bit per free page, where PAGEBLOCK_MAPPED */
+	uint64_t map[PAGEBLOCK_WORDS];	  /* a bit per free page, where PAGEBLOCK_MAPPED */
 	uint16_t blocks[PAGEBLOCK_ORDER]; /* free blocks of each order below a pageblock's */
 	uint16_t free_pages;
 	uint8_t flags;
-	uint8_t migratetype; /* enum migratetype: whose lists its free blocks are on */
-	uint8_t whole_order; /* free as a whole: 9, or 10 together with its neighbour; else 0 */
+	uint8_t migratetype;   /* enum migratetype: whose lists its free blocks are on */
+	uint8_t whole_order;   /* free as a whole: 9, or 10 together with its neighbour; else 0 */
 	uint8_t isolated_type; /* the type to return to, while MIGRATE_ISOLATE */
 } ALIGNED(128);
 

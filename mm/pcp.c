@@ -35,7 +35,7 @@ static uint32_t *items_of(struct pcp *pcp, unsigned int order, enum migratetype 
 /* A magazine of single pages holds at most a thousandth of the zone. */
 void pcp_set_limits(struct zone *zone)
 {
-	for (unsigned int class = 0; class < PCP_CLASSES; class++) {
+	for (unsigned int class = 0; class < PCP_CLASSES; class ++) {
 		unsigned int order = class < PCP_SMALL_ORDERS ? class : PAGEBLOCK_ORDER;
 		uint64_t high = MIN(zone->managed_pages / 1024 >> order, (uint64_t)class_capacity[class]);
 
@@ -93,7 +93,8 @@ static void pcp_unclaim(struct pcp *pcp)
 	spin_unlock(&pcp->lock);
 }
 
-/* ---- taking ------------------------------------------------------------------------------------------------------- */
+/* ---- taking -------------------------------------------------------------------------------------------------------
+ */
 
 static void hand_out(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order, enum page_owner owner)
 {
@@ -213,7 +214,8 @@ uint32_t pcp_bypass_take(struct zone *zone, unsigned int order, enum migratetype
 	return index;
 }
 
-/* ---- giving ------------------------------------------------------------------------------------------------------- */
+/* ---- giving -------------------------------------------------------------------------------------------------------
+ */
 
 /* The oldest @count blocks of a magazine go back. */
 static void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt, uint32_t count)
@@ -242,8 +244,7 @@ static void NORETURN panic_bad_free(const struct zone *zone, uint32_t index, uns
 		panic("double free: pfn 0x%lx order %u is free already, on a per-CPU list", pfn, order);
 	if (TAG_OWNER(tag) == PAGE_OWNER_NONE)
 		panic("double free: pfn 0x%lx order %u is free already, or no block begins there", pfn, order);
-	panic("bad free: pfn 0x%lx was allocated with order %u and is freed with order %u", pfn, TAG_ORDER(tag),
-	      order);
+	panic("bad free: pfn 0x%lx was allocated with order %u and is freed with order %u", pfn, TAG_ORDER(tag), order);
 }
 
 static void push(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order, enum migratetype mt)

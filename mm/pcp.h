@@ -14,11 +14,11 @@
 
 #include "mm/zone.h"
 
-#define PCP_LISTS        (PCP_CLASSES * MIGRATE_PCPTYPES)
-#define PCP_ITEMS        1080u /* see class_items in pcp.c */
+#define PCP_LISTS (PCP_CLASSES * MIGRATE_PCPTYPES)
+#define PCP_ITEMS 1080u /* see class_items in pcp.c */
 
 struct pcp {
-	uint32_t busy;    /* written by the owner only */
+	uint32_t busy;	  /* written by the owner only */
 	uint32_t claimed; /* written under lock only */
 	uint16_t count[PCP_LISTS];
 	uint64_t allocated_pages, freed_pages; /* ever, by this CPU from this zone */

@@ -64,7 +64,7 @@ static bool next_extent(struct setup *setup, uint64_t *at, struct extent *extent
 	return false;
 }
 
-#define for_each_extent(setup, extent)                                                                        \
+#define for_each_extent(setup, extent) \
 	for (uint64_t _at = ((setup)->shared_granule_end = 0); next_extent((setup), &_at, &(extent));)
 
 static void *setup_alloc(struct setup *setup, uint64_t bytes, uint64_t align, uint32_t node)
@@ -76,7 +76,8 @@ static void *setup_alloc(struct setup *setup, uint64_t bytes, uint64_t align, ui
 	return phys_to_virt(phys);
 }
 
-/* ---- page structures ---------------------------------------------------------------------------------------------- */
+/* ---- page structures ----------------------------------------------------------------------------------------------
+ */
 
 static struct page *page_structs(void)
 {
@@ -103,7 +104,8 @@ static void map_page_structs(struct setup *setup, int (*map)(uint64_t virt, uint
 	uint64_t mapped = 0;
 	struct extent extent;
 
-	for_each_extent(setup, extent) {
+	for_each_extent(setup, extent)
+	{
 		uint64_t virt = ALIGN_DOWN((uint64_t)&page_structs()[extent.first_pfn], LARGE_PAGE_SIZE);
 		uint64_t end = ALIGN_UP((uint64_t)&page_structs()[extent.end_pfn], LARGE_PAGE_SIZE);
 
@@ -114,13 +116,15 @@ static void map_page_structs(struct setup *setup, int (*map)(uint64_t virt, uint
 	}
 }
 
-/* ---- zones -------------------------------------------------------------------------------------------------------- */
+/* ---- zones --------------------------------------------------------------------------------------------------------
+ */
 
 static void span_zones(struct setup *setup, struct zone_config spans[MACHINE_MAX_NODES][NR_ZONE_TYPES])
 {
 	struct extent extent;
 
-	for_each_extent(setup, extent) {
+	for_each_extent(setup, extent)
+	{
 		struct zone_config *span = &spans[extent.node][extent.type];
 		uint64_t start = ALIGN_DOWN(extent.first_pfn, 1ul << MAX_ORDER);
 
@@ -176,7 +180,8 @@ static void fill_zone_map(struct setup *setup)
 
 	memory.zone_map = setup_alloc(setup, memory.end_granule, CACHE_LINE_BYTES, 0);
 	memset(memory.zone_map, ZONE_MAP_NONE, memory.end_granule);
-	for_each_extent(setup, extent) {
+	for_each_extent(setup, extent)
+	{
 		struct zone *zone = memory.nodes[extent.node].zones[extent.type];
 		uint64_t first = extent.first_pfn >> MAX_ORDER;
 		uint64_t end = DIV_ROUND_UP(extent.end_pfn, 1ul << MAX_ORDER);
@@ -214,7 +219,8 @@ static void release_free_memory(struct memblock *mb)
 	}
 }
 
-/* ---- where to look, in order -------------------------------------------------------------------------------------- */
+/* ---- where to look, in order --------------------------------------------------------------------------------------
+ */
 
 static unsigned int distance(const struct machine *machine, uint32_t from, uint32_t to)
 {
@@ -231,7 +237,8 @@ static uint32_t nearest_node(const struct machine *machine, uint32_t from, uint3
 	for (uint32_t step = 0; step < memory.nr_nodes; step++) {
 		uint32_t node = (from + step) % memory.nr_nodes;
 
-		if (!(seen & 1u << node) && (best == UINT32_MAX || distance(machine, from, node) < distance(machine, from, best)))
+		if (!(seen & 1u << node) &&
+		    (best == UINT32_MAX || distance(machine, from, node) < distance(machine, from, best)))
 			best = node;
 	}
 	return best;

@@ -16,10 +16,10 @@
 #include "lib/string.h"
 #include "mm/page_alloc.h"
 
-#define FREE_MARK     0x5afe0b1ec70f4eedull
-#define REDZONE       0xbb5a5aa5a55abb11ull
-#define POISON        0x6b
-#define OBJECT_ALIGN  16u
+#define FREE_MARK      0x5afe0b1ec70f4eedull
+#define REDZONE	       0xbb5a5aa5a55abb11ull
+#define POISON	       0x6b
+#define OBJECT_ALIGN   16u
 #define WANTED_OBJECTS 8u
 
 struct free_object {
@@ -49,7 +49,8 @@ void slab_cache_init(struct slab_cache *cache, const char *name, size_t object_b
 	list_init(&cache->node);
 }
 
-/* ---- objects ------------------------------------------------------------------------------------------------------ */
+/* ---- objects ------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t mark_of(const struct free_object *object)
 {
@@ -103,7 +104,8 @@ static void check_given_back(const struct slab_cache *cache, const struct page *
 		      cache->object_bytes);
 }
 
-/* ---- slabs -------------------------------------------------------------------------------------------------------- */
+/* ---- slabs --------------------------------------------------------------------------------------------------------
+ */
 
 static struct page *slab_of(const void *object)
 {
@@ -246,7 +248,8 @@ struct slab_cache *slab_cache_of(const void *object)
 	return page_owner(page - page->index) == PAGE_OWNER_SLAB ? page->mapping : NULL;
 }
 
-/* ---- housekeeping ------------------------------------------------------------------------------------------------- */
+/* ---- housekeeping -------------------------------------------------------------------------------------------------
+ */
 
 static struct page *detach_empty(struct slab_cache *cache)
 {
@@ -280,8 +283,7 @@ uint64_t slab_shrink(struct slab_cache *cache)
 void slab_cache_destroy(struct slab_cache *cache)
 {
 	slab_shrink(cache);
-	ASSERT(!cache->nr_objects && !cache->nr_slabs, "cache %s: %lu objects left", cache->name,
-	       cache->nr_objects);
+	ASSERT(!cache->nr_objects && !cache->nr_slabs, "cache %s: %lu objects left", cache->name, cache->nr_objects);
 }
 
 static int check_slab(struct slab_cache *cache, const struct page *slab)

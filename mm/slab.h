@@ -14,12 +14,12 @@ struct slab_cache {
 	const char *name;
 	uint32_t object_bytes; /* what a user gets */
 	uint32_t stride_bytes; /* from object to object */
-	uint32_t order;        /* of a slab's block of pages */
+	uint32_t order;	       /* of a slab's block of pages */
 	uint32_t objects;      /* in a slab */
 	struct spinlock lock;
 	struct list_node partial; /* struct page.lru of slabs with a free object, emptiest last */
 	uint32_t nr_slabs, nr_free_slabs;
-	uint64_t nr_objects; /* in use */
+	uint64_t nr_objects;   /* in use */
 	struct list_node node; /* in the list of all caches */
 };
 

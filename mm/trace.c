@@ -41,8 +41,7 @@ static const char *gfp_text(uint32_t gfp, char *buffer, size_t size)
 		if ((gfp & gfp_names[at].bits) != gfp_names[at].bits)
 			continue;
 		gfp &= ~gfp_names[at].bits;
-		length += (size_t)format(buffer + length, size - length, "%s%s", length ? "|" : "",
-					 gfp_names[at].name);
+		length += (size_t)format(buffer + length, size - length, "%s%s", length ? "|" : "", gfp_names[at].name);
 	}
 	return length ? buffer : "none";
 }
@@ -54,8 +53,8 @@ TRACE_EVENT_DEFINE(kmem, mm_page_alloc, "page=%p pfn=0x%lx order=%u migratetype=
 TRACE_EVENT_DEFINE(kmem, mm_page_free, "page=%p pfn=0x%lx order=%u", r->page, r->pfn, r->order);
 TRACE_EVENT_DEFINE(kmem, mm_page_alloc_zone_locked, "page=%p pfn=0x%lx order=%u migratetype=%d percpu_refill=%d",
 		   r->page, r->pfn, r->order, r->migratetype, r->percpu_refill);
-TRACE_EVENT_DEFINE(kmem, mm_page_pcpu_drain, "page=%p pfn=0x%lx order=%u migratetype=%d", r->page, r->pfn,
-		   r->order, r->migratetype);
+TRACE_EVENT_DEFINE(kmem, mm_page_pcpu_drain, "page=%p pfn=0x%lx order=%u migratetype=%d", r->page, r->pfn, r->order,
+		   r->migratetype);
 TRACE_EVENT_DEFINE(kmem, mm_page_alloc_extfrag,
 		   "page=%p pfn=0x%lx alloc_order=%d fallback_order=%d pageblock_order=%d alloc_migratetype=%d "
 		   "fallback_migratetype=%d fragmenting=%d change_ownership=%d",

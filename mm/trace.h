@@ -25,13 +25,13 @@ void trace_page_pcpu_drain_slow(const struct page *page, unsigned int order, enu
 void trace_page_alloc_extfrag_slow(const struct page *page, unsigned int order, unsigned int have, enum migratetype mt,
 				   enum migratetype from, bool claimed);
 
-#define TRACE_PAGE(event, ...)                                \
-	do {                                                  \
-		if (trace_enabled(mm_page_##event))           \
+#define TRACE_PAGE(event, ...)                                  \
+	do {                                                    \
+		if (trace_enabled(mm_page_##event))             \
 			trace_page_##event##_slow(__VA_ARGS__); \
 	} while (0)
-#define trace_page_alloc(...)             TRACE_PAGE(alloc, __VA_ARGS__)
-#define trace_page_free(...)              TRACE_PAGE(free, __VA_ARGS__)
+#define trace_page_alloc(...)		  TRACE_PAGE(alloc, __VA_ARGS__)
+#define trace_page_free(...)		  TRACE_PAGE(free, __VA_ARGS__)
 #define trace_page_alloc_zone_locked(...) TRACE_PAGE(alloc_zone_locked, __VA_ARGS__)
-#define trace_page_pcpu_drain(...)        TRACE_PAGE(pcpu_drain, __VA_ARGS__)
-#define trace_page_alloc_extfrag(...)     TRACE_PAGE(alloc_extfrag, __VA_ARGS__)
+#define trace_page_pcpu_drain(...)	  TRACE_PAGE(pcpu_drain, __VA_ARGS__)
+#define trace_page_alloc_extfrag(...)	  TRACE_PAGE(alloc_extfrag, __VA_ARGS__)

@@ -27,9 +27,8 @@ static uint64_t allocated_from(enum zone_type type)
 {
 	uint64_t pages = 0;
 
-	for_each_zone(zone)
-		for (uint32_t cpu = 0; zone->type == type && cpu < zone->nr_cpus; cpu++)
-			pages += READ_ONCE(zone->pcps[cpu].allocated_pages);
+	for_each_zone(zone) for (uint32_t cpu = 0; zone->type == type && cpu < zone->nr_cpus; cpu++) pages +=
+		READ_ONCE(zone->pcps[cpu].allocated_pages);
 	return pages;
 }
 
@@ -37,9 +36,8 @@ static uint64_t freed(void)
 {
 	uint64_t pages = 0;
 
-	for_each_zone(zone)
-		for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++)
-			pages += READ_ONCE(zone->pcps[cpu].freed_pages);
+	for_each_zone(zone) for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++) pages +=
+		READ_ONCE(zone->pcps[cpu].freed_pages);
 	return pages;
 }
 

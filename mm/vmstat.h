@@ -6,39 +6,39 @@
 #include "lib/format.h"
 
 /* X(name as in /proc/vmstat) */
-#define VM_EVENTS(X)                                                                                               \
-	X(pgalloc_dma)                                                                                             \
-	X(pgalloc_dma32)                                                                                           \
-	X(pgalloc_normal)                                                                                          \
-	X(pgalloc_movable)                                                                                         \
-	X(allocstall_dma)                                                                                          \
-	X(allocstall_dma32)                                                                                        \
-	X(allocstall_normal)                                                                                       \
-	X(allocstall_movable)                                                                                      \
-	X(pgfree)                                                                                                  \
-	X(pgfault)                                                                                                 \
-	X(pgmajfault)                                                                                              \
-	X(pgpgin)                                                                                                  \
-	X(pgpgout)                                                                                                 \
-	X(pswpin)                                                                                                  \
-	X(pswpout)                                                                                                 \
-	X(pgscan_kswapd)                                                                                           \
-	X(pgscan_direct)                                                                                           \
-	X(pgsteal_kswapd)                                                                                          \
-	X(pgsteal_direct)                                                                                          \
-	X(oom_kill)                                                                                                \
-	X(balloon_inflate)                                                                                         \
-	X(balloon_deflate)                                                                                         \
+#define VM_EVENTS(X)          \
+	X(pgalloc_dma)        \
+	X(pgalloc_dma32)      \
+	X(pgalloc_normal)     \
+	X(pgalloc_movable)    \
+	X(allocstall_dma)     \
+	X(allocstall_dma32)   \
+	X(allocstall_normal)  \
+	X(allocstall_movable) \
+	X(pgfree)             \
+	X(pgfault)            \
+	X(pgmajfault)         \
+	X(pgpgin)             \
+	X(pgpgout)            \
+	X(pswpin)             \
+	X(pswpout)            \
+	X(pgscan_kswapd)      \
+	X(pgscan_direct)      \
+	X(pgsteal_kswapd)     \
+	X(pgsteal_direct)     \
+	X(oom_kill)           \
+	X(balloon_inflate)    \
+	X(balloon_deflate)    \
 	X(balloon_migrate)
 
 enum vm_event {
 #define X(name) VM_EVENT_##name,
 	VM_EVENTS(X)
 #undef X
-	NR_VM_EVENTS
+		NR_VM_EVENTS
 };
 
 void vm_event_add(enum vm_event event, uint64_t count);
-#define vm_event(name)           vm_event_add(VM_EVENT_##name, 1)
-#define vm_events(name, count)   vm_event_add(VM_EVENT_##name, (count))
+#define vm_event(name)	       vm_event_add(VM_EVENT_##name, 1)
+#define vm_events(name, count) vm_event_add(VM_EVENT_##name, (count))
 uint64_t vm_event_read(enum vm_event event);

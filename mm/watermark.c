@@ -37,8 +37,7 @@ static uint64_t managed_pages(void)
 {
 	uint64_t pages = 0;
 
-	for_each_zone(zone)
-		pages += zone->managed_pages;
+	for_each_zone(zone) pages += zone->managed_pages;
 	return pages;
 }
 
@@ -70,7 +69,8 @@ void watermark_set_all(void)
 
 	if (!watermark_settings.min_free_kbytes)
 		watermark_settings.min_free_kbytes = watermark_default_min_free_kbytes(all_pages * (PAGE_SIZE / 1024));
-	for_each_zone(zone) {
+	for_each_zone(zone)
+	{
 		set_marks(zone, watermark_settings.min_free_kbytes / (PAGE_SIZE / 1024), all_pages);
 		set_reserves(zone);
 	}

@@ -7,9 +7,9 @@
 
 /* Sysctls; watermark_set_all() applies changes. */
 struct watermark_settings {
-	uint64_t min_free_kbytes;        /* from the size of memory, unless set */
-	uint64_t scale_factor;           /* of 10000: distance between the marks; 10 = 0.1 % */
-	uint64_t boost_factor;           /* of 10000 of the high mark */
+	uint64_t min_free_kbytes; /* from the size of memory, unless set */
+	uint64_t scale_factor;	  /* of 10000: distance between the marks; 10 = 0.1 % */
+	uint64_t boost_factor;	  /* of 10000 of the high mark */
 	uint64_t lowmem_reserve_ratio[NR_ZONE_TYPES];
 };
 extern struct watermark_settings watermark_settings;

@@ -15,7 +15,8 @@
 #include "mm/buddy.h"
 #include "mm/pcp.h"
 
-/* ---- the arrays --------------------------------------------------------------------------------------------------- */
+/* ---- the arrays ---------------------------------------------------------------------------------------------------
+ */
 
 struct zone_arrays {
 	uint32_t nr_pageblocks;
@@ -31,8 +32,8 @@ static struct zone_arrays arrays_for(const struct zone_config *config)
 	block_set_shape_init(&arrays.shape, arrays.nr_pageblocks);
 	arrays.pageblocks = arrays.nr_pageblocks * sizeof(struct pageblock);
 	arrays.pcps = ALIGN_UP(config->nr_cpus * sizeof(struct pcp), CACHE_LINE_BYTES);
-	arrays.sets = ALIGN_UP((size_t)NR_ORDERS * MIGRATE_TYPES * arrays.shape.words * sizeof(uint64_t),
-			       CACHE_LINE_BYTES);
+	arrays.sets =
+		ALIGN_UP((size_t)NR_ORDERS * MIGRATE_TYPES * arrays.shape.words * sizeof(uint64_t), CACHE_LINE_BYTES);
 	arrays.tags = (size_t)arrays.nr_pageblocks * PAGEBLOCK_PAGES;
 	return arrays;
 }
@@ -84,7 +85,8 @@ void zone_prepare_pageblock(struct zone *zone, uint32_t number)
 	zone->pageblocks[number].flags |= PAGEBLOCK_TAGGED | PAGEBLOCK_READY;
 }
 
-/* ---- what is there ------------------------------------------------------------------------------------------------ */
+/* ---- what is there ------------------------------------------------------------------------------------------------
+ */
 
 /* Prepares a pageblock of which not all pages are of one kind; @tag is what they were so far. */
 static void prepare_mixed(struct zone *zone, uint32_t number, uint8_t tag)
@@ -102,7 +104,7 @@ static void prepare_mixed(struct zone *zone, uint32_t number, uint8_t tag)
 
 struct range_parts {
 	void (*whole)(struct zone *zone, uint32_t first_number, uint32_t end_number); /* pageblocks */
-	void (*part)(struct zone *zone, uint32_t first, uint32_t end);                /* pages of one pageblock */
+	void (*part)(struct zone *zone, uint32_t first, uint32_t end);		      /* pages of one pageblock */
 };
 
 /* The pageblocks that the range covers as a whole go together, what is before and behind by itself. */
@@ -217,7 +219,8 @@ uint8_t zone_tag(const struct zone *zone, uint32_t index)
 	return load_relaxed(&zone->tags[index]);
 }
 
-/* ---- verification ------------------------------------------------------------------------------------------------- */
+/* ---- verification -------------------------------------------------------------------------------------------------
+ */
 
 struct zone_count {
 	uint64_t free, pcp, reserved, absent;
@@ -225,9 +228,9 @@ struct zone_count {
 	bool faulty;
 };
 
-#define FAULT(count, zone, fmt, ...)                                                 \
-	do {                                                                         \
-		(count)->faulty = true;                                              \
+#define FAULT(count, zone, fmt, ...)                                              \
+	do {                                                                      \
+		(count)->faulty = true;                                           \
 		pr_err("zone_check: zone %s: " fmt, (zone)->name, ##__VA_ARGS__); \
 	} while (0)
 
@@ -292,15 +295,12 @@ static void check_owners(const struct zone *zone, struct zone_count *count)
 static void check_sums(const struct zone *zone, struct zone_count *count)
 {
 	if (count->free != zone->free_pages)
-		FAULT(count, zone, "%lu pages free, the counter says %lu", count->free,
-		      zone->free_pages);
+		FAULT(count, zone, "%lu pages free, the counter says %lu", count->free, zone->free_pages);
 	if (count->pcp != pcp_pages(zone))
-		FAULT(count, zone, "%lu pages tagged per-CPU, magazines hold %lu", count->pcp,
-		      pcp_pages(zone));
+		FAULT(count, zone, "%lu pages tagged per-CPU, magazines hold %lu", count->pcp, pcp_pages(zone));
 	if (count->reserved != zone->present_pages - zone->managed_pages)
-		FAULT(count, zone, "%lu pages reserved, but %lu present and %lu managed",
-		      count->reserved, zone->present_pages,
-		      zone->managed_pages);
+		FAULT(count, zone, "%lu pages reserved, but %lu present and %lu managed", count->reserved,
+		      zone->present_pages, zone->managed_pages);
 }
 
 int zone_check(struct zone *zone)
@@ -326,8 +326,12 @@ int zone_check(struct zone *zone)
 const char *migratetype_name(enum migratetype migratetype)
 {
 	static const char *const names[MIGRATE_TYPES] = {
-		[MIGRATE_UNMOVABLE] = "Unmovable",   [MIGRATE_MOVABLE] = "Movable", [MIGRATE_RECLAIMABLE] = "Reclaimable",
-		[MIGRATE_HIGHATOMIC] = "HighAtomic", [MIGRATE_CMA] = "CMA",         [MIGRATE_ISOLATE] = "Isolate",
+		[MIGRATE_UNMOVABLE] = "Unmovable",
+		[MIGRATE_MOVABLE] = "Movable",
+		[MIGRATE_RECLAIMABLE] = "Reclaimable",
+		[MIGRATE_HIGHATOMIC] = "HighAtomic",
+		[MIGRATE_CMA] = "CMA",
+		[MIGRATE_ISOLATE] = "Isolate",
 	};
 
 	return migratetype < MIGRATE_TYPES ? names[migratetype] : "?";

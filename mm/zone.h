@@ -2,7 +2,8 @@
  * Zones: a node's memory of one kind, with its free lists, per-CPU lists, watermarks and counters.
  *
  * A zone owns arrays over its span: pageblocks, and one tag a page that says who owns the block that begins there.
- * Tests make private zones of any size the same way: zone_metadata_bytes(), zone_init(), zone_add_present(), zone_add_free().
+ * Tests make private zones of any size the same way: zone_metadata_bytes(), zone_init(), zone_add_present(),
+ * zone_add_free().
  *
  * Inside mm/ a page is its index in the zone, a 32-bit number: zone_page() and zone_index() convert.
  * Locking: lock protects pageblocks, sets and counters. A tag belongs to whoever holds the page.
@@ -21,16 +22,16 @@ enum watermark { WATERMARK_MIN, WATERMARK_LOW, WATERMARK_HIGH, NR_WATERMARKS };
 
 /* A page's tag: order << 4 | owner for the first page of an allocated block; 0 for its other pages and free ones. */
 #define TAG(owner, order) ((uint8_t)((order) << 4 | (owner)))
-#define TAG_OWNER(tag)    ((enum page_owner)((tag) & 15))
-#define TAG_ORDER(tag)    ((unsigned int)(tag) >> 4)
-#define TAG_NONE          0x00
-#define TAG_PCP           0xf0 /* on a per-CPU list */
-#define TAG_ABSENT        0xe0 /* not memory of this zone */
+#define TAG_OWNER(tag)	  ((enum page_owner)((tag)&15))
+#define TAG_ORDER(tag)	  ((unsigned int)(tag) >> 4)
+#define TAG_NONE	  0x00
+#define TAG_PCP		  0xf0 /* on a per-CPU list */
+#define TAG_ABSENT	  0xe0 /* not memory of this zone */
 
 _Static_assert(NR_PAGE_OWNERS <= 16 && MAX_ORDER < 14, "owner and order fit in a tag");
 
-#define PCP_SMALL_ORDERS 4u /* orders 0..3 have per-CPU lists, */
-#define PCP_CLASSES      (PCP_SMALL_ORDERS + 1) /* and the pageblock's order */
+#define PCP_SMALL_ORDERS 4u			/* orders 0..3 have per-CPU lists, */
+#define PCP_CLASSES	 (PCP_SMALL_ORDERS + 1) /* and the pageblock's order */
 
 struct pcp;
 struct pcp_limits {
@@ -42,13 +43,13 @@ struct zone {
 	int node;
 	enum zone_type type;
 	uint32_t nr_cpus;
-	uint64_t start_pfn;    /* a multiple of the largest block */
+	uint64_t start_pfn; /* a multiple of the largest block */
 	uint64_t spanned_pages, present_pages, managed_pages;
 	uint32_t nr_pageblocks;
-	struct page *pages;           /* of start_pfn */
-	uint8_t *tags;                /* [spanned, rounded up to pageblocks] */
+	struct page *pages;	      /* of start_pfn */
+	uint8_t *tags;		      /* [spanned, rounded up to pageblocks] */
 	struct pageblock *pageblocks; /* [nr_pageblocks] */
-	struct pcp *pcps;             /* [nr_cpus] */
+	struct pcp *pcps;	      /* [nr_cpus] */
 	struct pcp_limits pcp_limits[PCP_CLASSES];
 
 	struct spinlock lock CACHE_LINE_ALIGNED;
@@ -69,22 +70,24 @@ struct zone_config {
 	int node;
 	enum zone_type type;
 	uint64_t start_pfn, end_pfn; /* the span; the start a multiple of 2^MAX_ORDER */
-	struct page *pages;          /* the structure of @start_pfn; need not be prepared */
-	uint32_t nr_cpus;            /* indices below this have per-CPU lists */
+	struct page *pages;	     /* the structure of @start_pfn; need not be prepared */
+	uint32_t nr_cpus;	     /* indices below this have per-CPU lists */
 };
 
 /* Memory that zone_init() needs for its arrays, to be aligned to 128 bytes, not cleared. */
 size_t zone_metadata_bytes(const struct zone_config *config);
 /* An empty zone: nothing present. */
 void zone_init(struct zone *zone, const struct zone_config *config, void *metadata);
-/* The range is memory of this zone, for now reserved; then (part of) it is given to the allocator. Once each, at boot. */
+/* The range is memory of this zone, for now reserved; then (part of) it is given to the allocator. Once each, at boot.
+ */
 void zone_add_present(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn);
 void zone_add_free(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn);
 /* Tags (unless they are valid) and page structures of a pageblock become valid: all pages free. Under the lock. */
 void zone_prepare_pageblock(struct zone *zone, uint32_t number);
 /* Who owns the block beginning at @index: a tag, whatever state the pageblock is in. */
 uint8_t zone_tag(const struct zone *zone, uint32_t index);
-/* Every page has one place: free, per-CPU, owned, reserved or absent; counters agree. Nobody may use the zone meanwhile. */
+/* Every page has one place: free, per-CPU, owned, reserved or absent; counters agree. Nobody may use the zone
+ * meanwhile. */
 int zone_check(struct zone *zone) MUST_CHECK;
 
 static inline struct page *zone_page(const struct zone *zone, uint32_t index)

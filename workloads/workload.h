@@ -25,9 +25,9 @@ struct workload {
 	int (*run)(struct sink *out, struct workload_parameters *parameters);
 };
 
-#define WORKLOAD(name_, parameters_, help_, run_)                                                      \
-	static const struct workload workload_##name_ = {                                              \
-		.name = #name_, .parameters = (parameters_), .help = (help_), .run = (run_)};          \
+#define WORKLOAD(name_, parameters_, help_, run_)                                             \
+	static const struct workload workload_##name_ = {                                     \
+		.name = #name_, .parameters = (parameters_), .help = (help_), .run = (run_)}; \
 	static const struct workload *const workload_entry_##name_ TABLE_ENTRY(kworkloads) = &workload_##name_
 
 /* The value of @key as a size or number (K, M, G), or @fallback. */

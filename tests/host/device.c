@@ -32,8 +32,7 @@ void *device_map(uint64_t phys, uint64_t bytes, enum device_caching caching UNUS
 	for (size_t i = 0; i < MAX_DEVICES; i++) {
 		const struct device *at = &devices[i];
 
-		if (at->memory && phys >= at->phys && bytes <= at->bytes &&
-		    phys - at->phys <= at->bytes - bytes)
+		if (at->memory && phys >= at->phys && bytes <= at->bytes && phys - at->phys <= at->bytes - bytes)
 			return at->memory + (phys - at->phys);
 	}
 	return NULL;

@@ -31,8 +31,7 @@ static void free_twice_through_drain(void *argument UNUSED)
 	struct page *page = alloc_pages(GFP_TEST, 0);
 
 	free_pages(page, 0);
-	for_each_zone(zone)
-		pcp_drain_all(zone);
+	for_each_zone(zone) pcp_drain_all(zone);
 	free_pages(page, 0);
 }
 

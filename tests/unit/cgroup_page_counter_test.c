@@ -96,7 +96,7 @@ KTEST(page_counter, a_transfer_leaves_common_ancestors_alone)
 	EXPECT_EQ(t, page_counter_read(&root), 0u);
 }
 
-#define DEPTH   5
+#define DEPTH	5
 #define THREADS 4
 
 struct tree {

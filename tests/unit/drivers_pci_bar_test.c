@@ -229,8 +229,8 @@ KTEST(drivers_pci_bar, random_trees_never_overlap)
 			}
 			at = pci_script_add(&script, bridge, i, 0, DEVICE);
 			for (unsigned int bar = 0; bar < PCI_NR_BARS; bar += 2)
-				pci_script_bar(&script, at, bar, 16ull << rand_below(&rand, 22),
-					       rand_u64(&rand) & 4, 0);
+				pci_script_bar(&script, at, bar, 16ull << rand_below(&rand, 22), rand_u64(&rand) & 4,
+					       0);
 		}
 		REQUIRE_OK(t, pci_root_scan(&script.root));
 		REQUIRE(t, script.root.nr_devices == PCI_SCRIPT_FUNCTIONS);

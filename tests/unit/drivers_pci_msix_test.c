@@ -60,8 +60,7 @@ KTEST(drivers_pci_msix, vectors_reach_their_handlers)
 		EXPECT_EQ(t, entries[4 * i + 3], 1u);
 	EXPECT_EQ(t, entries[4 * NR_VECTORS + 3], 0u);
 	EXPECT_EQ(t, pci_script_peek(&script, device, CAPABILITY + 2, 2), 0x8000u | (NR_VECTORS - 1));
-	EXPECT_EQ(t, pci_script_peek(&script, device, PCI_COMMAND, 2) & PCI_COMMAND_NO_INTX,
-		  PCI_COMMAND_NO_INTX);
+	EXPECT_EQ(t, pci_script_peek(&script, device, PCI_COMMAND, 2) & PCI_COMMAND_NO_INTX, PCI_COMMAND_NO_INTX);
 
 	EXPECT_OK(t, pci_msix_request(dev, 0, handler, &one));
 	EXPECT_OK(t, pci_msix_request(dev, 2, handler, &ten));

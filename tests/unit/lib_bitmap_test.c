@@ -10,8 +10,7 @@ KTEST(lib_bitmap, ranges_are_exact)
 {
 	for (size_t from = 0; from <= BITS; from++) {
 		for (size_t end = from; end <= BITS; end += 1 + end % 3) {
-			uint64_t set[BITMAP_WORDS(BITS)] = {0},
-				 cleared[BITMAP_WORDS(BITS)] = {~0ull, ~0ull, ~0ull};
+			uint64_t set[BITMAP_WORDS(BITS)] = {0}, cleared[BITMAP_WORDS(BITS)] = {~0ull, ~0ull, ~0ull};
 			size_t wrong = 0;
 
 			bitmap_set_range(set, from, end - from);

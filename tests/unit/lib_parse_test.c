@@ -5,8 +5,7 @@
 #include "lib/parse.h"
 #include "lib/string.h"
 
-static const char *const not_numbers[] = {"",	" ",  "-",   "0x", "x1",  "1 ",
-					  " 1", "1a", "0xg", "+1", "1.5", "--1"};
+static const char *const not_numbers[] = {"", " ", "-", "0x", "x1", "1 ", " 1", "1a", "0xg", "+1", "1.5", "--1"};
 
 KTEST(lib_parse, unsigned_numbers)
 {
@@ -147,7 +146,7 @@ KTEST(lib_parse, globs)
 		const struct glob_case *c = &glob_cases[i];
 
 		if (glob_match(c->pattern, c->text) != c->match)
-			ktest_fail(t, __FILE__, __LINE__, "\"%s\" on \"%s\" should%s match", c->pattern,
-				   c->text, c->match ? "" : " not");
+			ktest_fail(t, __FILE__, __LINE__, "\"%s\" on \"%s\" should%s match", c->pattern, c->text,
+				   c->match ? "" : " not");
 	}
 }

@@ -21,8 +21,7 @@ static int compare_u64(const void *a, const void *b)
 
 static int compare_wide(const void *a, const void *b)
 {
-	return compare_u64(&(uint64_t){((const struct wide *)a)->key},
-			   &(uint64_t){((const struct wide *)b)->key});
+	return compare_u64(&(uint64_t){((const struct wide *)a)->key}, &(uint64_t){((const struct wide *)b)->key});
 }
 
 static bool is_sorted(const uint64_t *numbers, size_t count)

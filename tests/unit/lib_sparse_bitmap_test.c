@@ -187,8 +187,7 @@ KTEST(lib_sparse_bitmap, agrees_with_a_plain_bitmap)
 	rand_seed(&rand, ktest_seed(t));
 	bitmap_clear_range(model, 0, MODEL_BITS);
 	for (size_t i = 4; i-- > 0;)
-		REQUIRE_OK(t,
-			   sparse_bitmap_reserve(&set, model_position(i * CHUNK), model_position(i * CHUNK)));
+		REQUIRE_OK(t, sparse_bitmap_reserve(&set, model_position(i * CHUNK), model_position(i * CHUNK)));
 	for (size_t i = 0; i < 20000; i++) {
 		size_t bit = rand_below(&rand, MODEL_BITS);
 		bool was = bitmap_test(model, bit);

@@ -111,7 +111,8 @@ KTEST(buddy, free_blocks_follow_their_pageblocks_type)
 	EXPECT(t, !buddy_alloc(zone, PAGEBLOCK_ORDER, MIGRATE_MOVABLE));
 }
 
-/* ---- against a model ---------------------------------------------------------------------------------------------- */
+/* ---- against a model ----------------------------------------------------------------------------------------------
+ */
 
 struct model {
 	struct zone *zone;
@@ -126,7 +127,8 @@ struct model {
 static void model_take(struct ktest *t, struct model *model)
 {
 	unsigned int order = (unsigned int)rand_below(&model->rand, NR_ORDERS);
-	struct page *page = buddy_alloc(model->zone, order, (enum migratetype)rand_below(&model->rand, MIGRATE_PCPTYPES));
+	struct page *page =
+		buddy_alloc(model->zone, order, (enum migratetype)rand_below(&model->rand, MIGRATE_PCPTYPES));
 	uint32_t index;
 
 	if (!page || model->count == ARRAY_SIZE(model->blocks))

@@ -85,8 +85,7 @@ KTEST(page_alloc, holes_are_not_valid)
 {
 	uint64_t pages = 0, present = 0;
 
-	for_each_zone(zone)
-		present += zone->present_pages;
+	for_each_zone(zone) present += zone->present_pages;
 	for (uint64_t pfn = 0; pfn < memory.end_granule << MAX_ORDER && ktest_hosted(); pfn++)
 		pages += pfn_valid(pfn);
 	if (ktest_hosted())
@@ -106,12 +105,12 @@ KTEST(page_alloc, exhausting_a_zone_fails_in_order_and_recovers)
 		list_add(&taken, &page->lru);
 		pages++;
 	}
-	for_each_zone(zone)
-		if (zone->type == ZONE_DMA) {
-			reserve = zone->watermark[WATERMARK_MIN];
-			EXPECT(t, zone_free_pages(zone) >= reserve);
-			EXPECT(t, zone_free_pages(zone) <= reserve + 64);
-		}
+	for_each_zone(zone) if (zone->type == ZONE_DMA)
+	{
+		reserve = zone->watermark[WATERMARK_MIN];
+		EXPECT(t, zone_free_pages(zone) >= reserve);
+		EXPECT(t, zone_free_pages(zone) <= reserve + 64);
+	}
 	EXPECT(t, pages > 1000);
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), pages);
 	page = alloc_pages(GFP_NOWAIT | GFP_HIGH | GFP_DMA | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_TEST), 0);

@@ -40,7 +40,8 @@ KTEST(pageblock, blocks_are_found_as_by_looking_at_every_page)
 		for (order = 0; order < PAGEBLOCK_ORDER; order++) {
 			EXPECT_EQ(t, pageblock_find(&pageblock, order, from), find_slowly(&pageblock, order, from));
 			first = from & ~((1u << order) - 1);
-			EXPECT_EQ(t, pageblock_run_is_free(&pageblock, first, order), run_is(&pageblock, first, order, true));
+			EXPECT_EQ(t, pageblock_run_is_free(&pageblock, first, order),
+				  run_is(&pageblock, first, order, true));
 			EXPECT_EQ(t, pageblock_run_is_taken(&pageblock, first, order),
 				  run_is(&pageblock, first, order, false));
 		}

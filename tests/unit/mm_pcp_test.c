@@ -71,10 +71,11 @@ KTEST(pcp, pages_are_accounted_for_by_owner)
 	EXPECT_OK(t, zone_check(zone));
 }
 
-/* ---- several CPUs ------------------------------------------------------------------------------------------------- */
+/* ---- several CPUs -------------------------------------------------------------------------------------------------
+ */
 
 #define WORKERS 4
-#define HELD    48
+#define HELD	48
 
 struct worker {
 	struct zone *zone;

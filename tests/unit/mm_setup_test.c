@@ -9,7 +9,8 @@ KTEST(mm_setup, zones_keep_to_their_borders)
 {
 	static const uint64_t ends[NR_ZONE_TYPES] = {MIB(16), GIB(4), UINT64_MAX, UINT64_MAX};
 
-	for_each_zone(zone) {
+	for_each_zone(zone)
+	{
 		uint64_t end_pfn = zone->start_pfn + zone->spanned_pages;
 
 		EXPECT(t, end_pfn <= ends[zone->type] >> PAGE_SHIFT);

@@ -21,12 +21,13 @@ static const char *show(const struct trace_event *event, const void *record)
 KTEST(mm_trace, allocation_and_free_are_shown_as_linux_shows_them)
 {
 	struct trace_record_mm_page_alloc alloc = {
-	    .page = NULL, .pfn = 0x1234, .order = 3, .migratetype = 1, .gfp_flags = GFP_USER | GFP_ZERO};
+		.page = NULL, .pfn = 0x1234, .order = 3, .migratetype = 1, .gfp_flags = GFP_USER | GFP_ZERO};
 	struct trace_record_mm_page_free freed = {.pfn = 0xabc, .order = 9};
 	const char *text = show(&trace_event_mm_page_alloc, &alloc);
 
 	EXPECT(t, string_starts(text, "page="));
-	EXPECT_STR(t, strstr(text, "pfn="), "pfn=0x1234 order=3 migratetype=1 gfp_flags=GFP_USER|__GFP_MOVABLE|__GFP_ZERO");
+	EXPECT_STR(t, strstr(text, "pfn="),
+		   "pfn=0x1234 order=3 migratetype=1 gfp_flags=GFP_USER|__GFP_MOVABLE|__GFP_ZERO");
 	alloc.gfp_flags = GFP_ATOMIC | GFP_OWNER(PAGE_OWNER_SLAB);
 	EXPECT_STR(t, strstr(show(&trace_event_mm_page_alloc, &alloc), "gfp_flags="), "gfp_flags=GFP_ATOMIC");
 	alloc.gfp_flags = 0;
@@ -37,7 +38,7 @@ KTEST(mm_trace, allocation_and_free_are_shown_as_linux_shows_them)
 KTEST(mm_trace, batches_and_fallbacks_are_shown_as_linux_shows_them)
 {
 	struct trace_record_mm_page_alloc_zone_locked locked = {
-	    .pfn = 1, .order = 0, .migratetype = 2, .percpu_refill = 1};
+		.pfn = 1, .order = 0, .migratetype = 2, .percpu_refill = 1};
 	struct trace_record_mm_page_pcpu_drain drain = {.pfn = 16, .order = 0, .migratetype = 0};
 	struct trace_record_mm_page_alloc_extfrag extfrag = {.pfn = 0x800,
 							     .alloc_order = 0,

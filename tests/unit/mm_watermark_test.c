@@ -22,7 +22,8 @@ KTEST(watermark, marks_rise_and_the_shares_add_up)
 {
 	uint64_t min = 0;
 
-	for_each_zone(zone) {
+	for_each_zone(zone)
+	{
 		EXPECT(t, zone->watermark[WATERMARK_MIN] < zone->watermark[WATERMARK_LOW]);
 		EXPECT(t, zone->watermark[WATERMARK_LOW] < zone->watermark[WATERMARK_HIGH]);
 		EXPECT_EQ(t, zone->lowmem_reserve[zone->type], 0u);

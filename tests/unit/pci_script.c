@@ -6,8 +6,7 @@
 #include "lib/string.h"
 
 /* True if a request for @bus, coming to the buses where @bridge stands, is meant for the bus behind it. */
-static bool is_on_bus(const struct pci_script *script, const struct pci_script_function *function,
-		      uint8_t bus)
+static bool is_on_bus(const struct pci_script *script, const struct pci_script_function *function, uint8_t bus)
 {
 	const struct pci_script_function *bridge;
 
@@ -19,8 +18,7 @@ static bool is_on_bus(const struct pci_script *script, const struct pci_script_f
 	/* All bridges above have to pass it on. */
 	while (bridge->bridge >= 0) {
 		bridge = &script->functions[bridge->bridge];
-		if (bus <= bridge->registers[PCI_BUS_NUMBERS + 1] ||
-		    bus > bridge->registers[PCI_BUS_NUMBERS + 2])
+		if (bus <= bridge->registers[PCI_BUS_NUMBERS + 1] || bus > bridge->registers[PCI_BUS_NUMBERS + 2])
 			return false;
 	}
 	return true;
@@ -31,8 +29,7 @@ static struct pci_script_function *find(struct pci_script *script, uint16_t bdf)
 	for (unsigned int i = 0; i < script->nr_functions; i++) {
 		struct pci_script_function *at = &script->functions[i];
 
-		if (at->slot == (bdf >> 3 & 31) && at->function == (bdf & 7) &&
-		    is_on_bus(script, at, bdf >> 8))
+		if (at->slot == (bdf >> 3 & 31) && at->function == (bdf & 7) && is_on_bus(script, at, bdf >> 8))
 			return at;
 	}
 	return NULL;

@@ -1,6 +1,6 @@
 /*
- * The hosted CPU: a thread of the host has an index of its own for as long as it lives (tests/host/thread.c), so what is
- * per CPU in the guest is per thread here. At most MAX_CPUS threads live at a time; cpu_count() is MAX_CPUS.
+ * The hosted CPU: a thread of the host has an index of its own for as long as it lives (tests/host/thread.c), so what
+ * is per CPU in the guest is per thread here. At most MAX_CPUS threads live at a time; cpu_count() is MAX_CPUS.
  *
  * "Interrupts" are what the timer thread does. cpu_irq_save() keeps none away, it only notes the state for the
  * lock-order checker.

@@ -5,9 +5,9 @@
 
 #include "lib/compiler.h"
 
-#define mmio_read8(p)      (*(const volatile uint8_t *)(p))
-#define mmio_read16(p)     (*(const volatile uint16_t *)(p))
-#define mmio_read32(p)     (*(const volatile uint32_t *)(p))
+#define mmio_read8(p)	   (*(const volatile uint8_t *)(p))
+#define mmio_read16(p)	   (*(const volatile uint16_t *)(p))
+#define mmio_read32(p)	   (*(const volatile uint32_t *)(p))
 #define mmio_write8(p, v)  (*(volatile uint8_t *)(p) = (v))
 #define mmio_write16(p, v) (*(volatile uint16_t *)(p) = (v))
 #define mmio_write32(p, v) (*(volatile uint32_t *)(p) = (v))

@@ -5,10 +5,10 @@
 
 #include "lib/compiler.h"
 
-#define PAGE_SHIFT       12u
-#define PAGE_SIZE        (1ul << PAGE_SHIFT)
+#define PAGE_SHIFT	 12u
+#define PAGE_SIZE	 (1ul << PAGE_SHIFT)
 #define LARGE_PAGE_SHIFT 21u
-#define LARGE_PAGE_SIZE  (1ul << LARGE_PAGE_SHIFT)
+#define LARGE_PAGE_SIZE	 (1ul << LARGE_PAGE_SHIFT)
 
 /* 64 GiB of address space, backed by the host when touched. */
 #define HOST_ARENA_BYTES GIB(64)
