@@ -80,7 +80,6 @@ static NOINLINE void crash_double_free(void)
 	kfree(memory);
 }
 
-/* Found in debug builds only; elsewhere it does no harm. */
 /* Only a kasan build sees it at once. */
 static NOINLINE void crash_use_after_free(void)
 {
@@ -90,6 +89,7 @@ static NOINLINE void crash_use_after_free(void)
 	*(volatile uint64_t *)memory = 1;
 }
 
+/* Found in debug builds only; elsewhere it does no harm. */
 static NOINLINE void crash_lock_order(void)
 {
 	static struct spinlock first = SPINLOCK_INIT("crash_first"), second = SPINLOCK_INIT("crash_second");
