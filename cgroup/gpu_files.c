@@ -102,7 +102,7 @@ static int max_show(struct sink *out, void *context)
 		if (pages == PAGE_COUNTER_MAX)
 			sink_printf(out, "%s max\n", bucket->name);
 		else
-			sink_printf(out, "%s %llu\n", bucket->name, (unsigned long long)(pages * PAGE_SIZE));
+			sink_printf(out, "%s %lu\n", bucket->name, pages * PAGE_SIZE);
 	}
 	mutex_unlock(&gpucg_mutex);
 	return 0;

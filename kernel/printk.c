@@ -59,16 +59,20 @@ void log_begin_panic(void)
 
 /* ---- the ring ---- */
 
-static void ring_copy_out(uint64_t at, void *to, size_t bytes)
+static void ring_copy_out(uint64_t from, void *to, size_t bytes)
 {
-	for (size_t i = 0; i < bytes; i++)
-		((char *)to)[i] = log_ring.bytes[(at + i) % LOG_RING_BYTES];
+	size_t at = from % LOG_RING_BYTES, first = MIN(bytes, LOG_RING_BYTES - at);
+
+	memcpy(to, log_ring.bytes + at, first);
+	memcpy((char *)to + first, log_ring.bytes, bytes - first);
 }
 
 static void ring_append(const void *from, size_t bytes)
 {
-	for (size_t i = 0; i < bytes; i++)
-		log_ring.bytes[(log_ring.head + i) % LOG_RING_BYTES] = ((const char *)from)[i];
+	size_t at = log_ring.head % LOG_RING_BYTES, first = MIN(bytes, LOG_RING_BYTES - at);
+
+	memcpy(log_ring.bytes + at, from, first);
+	memcpy(log_ring.bytes, (const char *)from + first, bytes - first);
 	log_ring.head += bytes;
 }
 

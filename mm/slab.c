@@ -158,6 +158,7 @@ static void *take_object(struct slab_cache *cache, struct page *slab)
 {
 	struct free_object *object = (void *)slab->private;
 
+	ASSERT(object, "slab %s: a full slab is on the list of those that have room", cache->name);
 	check_handed_out(cache, object);
 	slab->private = (uint64_t)object->next;
 	object->mark = 0;

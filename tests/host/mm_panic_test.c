@@ -84,7 +84,7 @@ static void write_to_free_object(void *argument UNUSED)
 	object = slab_alloc(&cache, GFP_KERNEL);
 	slab_free(&cache, object);
 	object[8] = 1;
-	object = slab_alloc(&cache, GFP_KERNEL);
+	(void)!slab_alloc(&cache, GFP_KERNEL);
 }
 
 #ifdef BALLONET_DEBUG

@@ -112,7 +112,7 @@ static int worker_run(void *argument)
 {
 	struct worker *worker = argument;
 	uint32_t held[HELD];
-	uint8_t orders[HELD];
+	uint8_t orders[HELD] = {0};
 	struct rand rand;
 
 	rand_seed(&rand, worker->seed);

@@ -175,8 +175,7 @@ static bool packed_pop(struct ring_device *ring, struct ring_element *element)
 static bool packed_push(struct ring_device *ring, const struct ring_element *element, uint32_t bytes)
 {
 	struct virtqueue_desc *desc = desc_at(ring, ring->next_used);
-	uint16_t event = *u16_at(ring->driver, 0), flags;
-	uint16_t at = ring->next_used;
+	uint16_t at = ring->next_used, event, flags;
 	bool wrap = ring->used_wrap;
 
 	desc->flags = element->id;

@@ -71,7 +71,7 @@ static int run_with_baton(void *argument)
 
 KTEST(clock, time_handed_from_cpu_to_cpu_does_not_run_back)
 {
-	struct thread *threads[MAX_CPUS];
+	struct thread *threads[MAX_CPUS] = {NULL};
 
 	baton.turn = baton.disorder = 0;
 	baton.last_ns = 0;
