@@ -124,6 +124,13 @@ boot_entry_efi:
 boot_common:
 	cli
 	cld
+	/* With too little memory the image's end lies in nothing: what is written there is not read back. */
+	leal PHYS(image_end) - 4(%ebp), %ebx
+	movl (%ebx), %ecx
+	movl $0x42616c6c, (%ebx)
+	cmpl $0x42616c6c, (%ebx)
+	movl %ecx, (%ebx)
+	jne boot_no_memory
 	rdtsc
 	movl %eax, PHYS(boot_entry_cycles)(%ebp)
 	movl %edx, PHYS(boot_entry_cycles) + 4(%ebp)
@@ -140,6 +147,9 @@ boot_common:
 	notl %edx
 	testl $CPU_NEEDED, %edx
 	jz boot_tables
+boot_no_memory:
+	movl $PHYS(boot_text_memory), %esi
+	jmp boot_fail
 boot_old_cpu:
 	movl $PHYS(boot_text_cpu), %esi
 	jmp boot_fail
@@ -217,6 +227,8 @@ boot_64:
 
 boot_text_cpu:
 	.asciz "Ballonet: this CPU has no long mode or no NX: cannot run\n"
+boot_text_memory:
+	.asciz "Ballonet: the kernel does not fit into this machine's memory: cannot run\n"
 boot_text_loader:
 	.asciz "Ballonet: entered by something else than a multiboot2 loader: cannot run\n"
 
