@@ -94,16 +94,16 @@ static struct name_slot *slot_of(const char *name)
 /* With the table's lock: by its text, or a new one. MAX_CLASSES: there is no room. */
 static unsigned int class_of_text(const char *name, enum lock_kind kind)
 {
-	unsigned int class = 0;
+	unsigned int at = 0;
 
-	while (class < nr_classes && strcmp(classes[class].name, name) != 0)
-		class ++;
-	if (class == nr_classes && class < MAX_CLASSES) {
-		classes[class].name = name;
-		classes[class].kind = kind;
+	while (at < nr_classes && strcmp(classes[at].name, name) != 0)
+		at++;
+	if (at == nr_classes && at < MAX_CLASSES) {
+		classes[at].name = name;
+		classes[at].kind = kind;
 		store_release(&nr_classes, nr_classes + 1);
 	}
-	return class;
+	return at;
 }
 
 static unsigned int class_of(const char *name, enum lock_kind kind)
@@ -112,7 +112,8 @@ static unsigned int class_of(const char *name, enum lock_kind kind)
 	unsigned int class;
 	unsigned long flags;
 
-	if (likely(load_relaxed(&slot->name)))
+	/* Not just "taken": another name may have taken the free slot since it was found. */
+	if (likely(load_acquire(&slot->name) == name))
 		return slot->class;
 	flags = table_take();
 	class = class_of_text(name, kind);

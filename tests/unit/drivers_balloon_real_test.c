@@ -6,6 +6,7 @@
 #include "kernel/ktest.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "lib/atomic.h"
 #include "lib/string.h"
 
 static struct virtio_device *real_balloon(struct ktest *t)
@@ -33,7 +34,7 @@ KTEST(balloon_real, is_driven_with_the_features_it_offers)
 
 	if (!dev)
 		return;
-	EXPECT(t, !dev->broken && dev->driver);
+	EXPECT(t, !load_relaxed(&dev->broken) && dev->driver);
 	EXPECT_EQ(t, dev->transport->get_status(dev), 0x0fu);
 	EXPECT_EQ(t, dev->features & ~dev->offered, 0u);
 	EXPECT(t, virtio_has_feature(dev, VIRTIO_F_VERSION_1));

@@ -4,6 +4,7 @@
 #include "tests/unit/scripted_balloon.h"
 
 #include "kernel/time.h"
+#include "lib/atomic.h"
 
 #define F_STATS 1u
 
@@ -17,7 +18,7 @@ KTEST(virtio, initialisation_follows_3_1_1)
 	EXPECT_EQ(t, device->nr_status, ARRAY_SIZE(steps));
 	for (unsigned int i = 0; i < ARRAY_SIZE(steps); i++)
 		EXPECT_EQ(t, device->status_log[i], steps[i]);
-	EXPECT(t, !device->dev.broken);
+	EXPECT(t, !load_relaxed(&device->dev.broken));
 	EXPECT_EQ(t, device->faults, 0u);
 }
 
@@ -39,7 +40,7 @@ KTEST(virtio, a_device_that_refuses_its_own_features_is_failed)
 	REQUIRE(t, device);
 	device->refuses_features = true;
 	scripted_balloon_plug(device);
-	EXPECT(t, device->dev.broken);
+	EXPECT(t, load_relaxed(&device->dev.broken));
 	EXPECT(t, device->status & VIRTIO_STATUS_FAILED);
 	EXPECT(t, !(device->status & VIRTIO_STATUS_DRIVER_OK));
 	EXPECT(t, device->dev.driver == NULL);
@@ -52,7 +53,7 @@ KTEST(virtio, a_modern_device_must_offer_version_1)
 	REQUIRE(t, device);
 	device->offers &= ~BIT(VIRTIO_F_VERSION_1);
 	scripted_balloon_plug(device);
-	EXPECT(t, device->dev.broken);
+	EXPECT(t, load_relaxed(&device->dev.broken));
 	EXPECT(t, device->status & VIRTIO_STATUS_FAILED);
 }
 
@@ -65,12 +66,12 @@ KTEST(virtio, a_reset_that_does_not_end_is_given_up)
 	device->stuck_in_reset = true;
 	device->dev.timeout_ns = 5 * NS_PER_MS;
 	scripted_balloon_plug(device);
-	EXPECT(t, device->dev.broken);
+	EXPECT(t, load_relaxed(&device->dev.broken));
 	EXPECT(t, device->dev.driver == NULL);
 	device->stuck_in_reset = false;
 	/* And it can be tried again. */
 	EXPECT_OK(t, virtio_reprobe(&device->dev));
-	EXPECT(t, !device->dev.broken);
+	EXPECT(t, !load_relaxed(&device->dev.broken));
 }
 
 KTEST(virtio, a_device_without_queues_is_failed)
@@ -83,7 +84,7 @@ KTEST(virtio, a_device_without_queues_is_failed)
 		REQUIRE(t, device);
 		device->queue_size = sizes[i];
 		scripted_balloon_plug(device);
-		EXPECT(t, device->dev.broken);
+		EXPECT(t, load_relaxed(&device->dev.broken));
 		EXPECT_EQ(t, device->dev.nr_queues, 0u);
 	}
 }
