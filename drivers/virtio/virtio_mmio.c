@@ -6,6 +6,7 @@
  */
 #include "drivers/virtio/virtio.h"
 #include "drivers/virtio/virtio_mmio_parse.h"
+#include "drivers/virtio/virtio_config_access.h"
 
 #include "kernel/cmdline.h"
 #include "kernel/irq.h"
@@ -117,35 +118,14 @@ static char *config_at(struct virtio_device *dev, unsigned int offset, unsigned 
 	return CONFIG + (uint64_t)offset + bytes <= self->place.bytes ? self->registers + CONFIG + offset : NULL;
 }
 
-/* 4.2.2.2: fields by accesses of their own width. */
 static int read_config(struct virtio_device *dev, unsigned int offset, void *to, unsigned int bytes)
 {
-	char *at = config_at(dev, offset, bytes);
-	uint32_t value;
-
-	memset(to, 0, bytes);
-	if (!at)
-		return -EINVAL;
-	value = bytes == 4 ? mmio_read32(at) : bytes == 2 ? mmio_read16(at) : mmio_read8(at);
-	memcpy(to, &value, bytes);
-	return 0;
+	return virtio_config_get(config_at(dev, offset, bytes), to, bytes);
 }
 
 static int write_config(struct virtio_device *dev, unsigned int offset, const void *from, unsigned int bytes)
 {
-	char *at = config_at(dev, offset, bytes);
-	uint32_t value = 0;
-
-	if (!at)
-		return -EINVAL;
-	memcpy(&value, from, bytes);
-	if (bytes == 4)
-		mmio_write32(at, value);
-	else if (bytes == 2)
-		mmio_write16(at, (uint16_t)value);
-	else
-		mmio_write8(at, (uint8_t)value);
-	return 0;
+	return virtio_config_set(config_at(dev, offset, bytes), from, bytes);
 }
 
 static unsigned int queue_size(struct virtio_device *dev, unsigned int index)

@@ -9,6 +9,7 @@
 #include "drivers/pci.h"
 #include "drivers/virtio/virtio.h"
 #include "drivers/virtio/virtio_pci_layout.h"
+#include "drivers/virtio/virtio_config_access.h"
 
 #include "kernel/memory.h"
 #include "kernel/printk.h"
@@ -112,35 +113,14 @@ static char *config_at(struct virtio_device *dev, unsigned int offset, unsigned 
 	return self->config + offset;
 }
 
-/* 4.1.3.1: 32-bit fields by 32-bit accesses, and so on. */
 static int read_config(struct virtio_device *dev, unsigned int offset, void *to, unsigned int bytes)
 {
-	char *at = config_at(dev, offset, bytes);
-	uint32_t value;
-
-	memset(to, 0, bytes);
-	if (!at)
-		return -EINVAL;
-	value = bytes == 4 ? mmio_read32(at) : bytes == 2 ? mmio_read16(at) : mmio_read8(at);
-	memcpy(to, &value, bytes);
-	return 0;
+	return virtio_config_get(config_at(dev, offset, bytes), to, bytes);
 }
 
 static int write_config(struct virtio_device *dev, unsigned int offset, const void *from, unsigned int bytes)
 {
-	char *at = config_at(dev, offset, bytes);
-	uint32_t value = 0;
-
-	if (!at)
-		return -EINVAL;
-	memcpy(&value, from, bytes);
-	if (bytes == 4)
-		mmio_write32(at, value);
-	else if (bytes == 2)
-		mmio_write16(at, (uint16_t)value);
-	else
-		mmio_write8(at, (uint8_t)value);
-	return 0;
+	return virtio_config_set(config_at(dev, offset, bytes), from, bytes);
 }
 
 /* ---- queues ---- */

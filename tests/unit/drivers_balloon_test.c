@@ -346,7 +346,7 @@ KTEST(balloon, a_device_that_needs_a_reset_is_given_up)
 	scripted_balloon_plug(device);
 	scripted_balloon_set_target(device, 5000);
 	EXPECT(t, scripted_balloon_reaches(device, 5000, WAIT_NS));
-	device->status |= VIRTIO_STATUS_NEEDS_RESET;
+	atomic_fetch_or(&device->status, VIRTIO_STATUS_NEEDS_RESET);
 	virtio_config_interrupt(&device->dev);
 	while (balloon_pages() != owned && time_ns() < deadline)
 		sleep_ns(NS_PER_MS);

@@ -109,7 +109,7 @@ static void take_stats(struct scripted_balloon *device, const struct ring_elemen
 
 static void handle(struct scripted_balloon *device, enum kind kind, const struct ring_element *element)
 {
-	if (!(device->status & VIRTIO_STATUS_DRIVER_OK))
+	if (!(load_relaxed(&device->status) & VIRTIO_STATUS_DRIVER_OK))
 		fault(device, "3.1.1: a buffer before DRIVER_OK");
 	if (kind == KIND_INFLATE || kind == KIND_DEFLATE)
 		take_numbers(device, element, kind == KIND_INFLATE);
@@ -189,7 +189,7 @@ void scripted_balloon_answer(struct scripted_balloon *device)
 
 static uint8_t get_status(struct virtio_device *dev)
 {
-	return device_of(dev)->status;
+	return load_relaxed(&device_of(dev)->status);
 }
 
 static void set_status(struct virtio_device *dev, uint8_t status)
@@ -202,7 +202,7 @@ static void set_status(struct virtio_device *dev, uint8_t status)
 	if (device->refuses_features)
 		status &= ~VIRTIO_STATUS_FEATURES_OK;
 	if (!device->stuck_in_reset || status)
-		device->status = status;
+		store_relaxed(&device->status, status);
 	if (!status) {
 		memset(device->ready, 0, sizeof(device->ready));
 		memset(device->inflated, 0, MOST_PAGES / 8);
@@ -225,7 +225,7 @@ static void set_features(struct virtio_device *dev, uint64_t features)
 	device->accepted = features;
 	if (features & ~device->offers)
 		fault(device, "2.2: a feature that was not offered");
-	if (device->status & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK))
+	if (load_relaxed(&device->status) & (VIRTIO_STATUS_FEATURES_OK | VIRTIO_STATUS_DRIVER_OK))
 		fault(device, "3.1.1: features after FEATURES_OK");
 }
 
@@ -281,7 +281,7 @@ static int queue_enable(struct virtio_device *dev, unsigned int index, struct vi
 	struct scripted_balloon *device = device_of(dev);
 	struct virtqueue_addresses at = virtqueue_addresses(vq);
 
-	if (device->status & VIRTIO_STATUS_DRIVER_OK)
+	if (load_relaxed(&device->status) & VIRTIO_STATUS_DRIVER_OK)
 		fault(device, "3.1.1: a queue set up after DRIVER_OK");
 	ring_device_init(&device->rings[index], phys_to_virt(at.descriptors), at, virtqueue_size(vq),
 			 device->accepted & BIT(VIRTIO_F_RING_PACKED), device->accepted & BIT(VIRTIO_F_EVENT_IDX));

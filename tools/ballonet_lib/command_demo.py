@@ -118,6 +118,8 @@ def show_statistics(stats):
 
 def main(args):
     fit_to_host(args)
+    if args.balloon == "on":  # with the reporting queue, which the driver uses for whole blocks where it is offered
+        args.balloon = "free-page-reporting=on"
     machine = machine_from(args)
     if args.dry_run:
         print(paths.shell_line(machine.argv(os.path.join(paths.GUESTS, "demo"), "")))
