@@ -341,7 +341,7 @@ bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, u
 bool scripted_balloon_ask_stats(struct scripted_balloon *device)
 {
 	uint32_t before = load_acquire(&device->stats_buffers);
-	uint64_t deadline = wait_deadline(10 * NS_PER_S);
+	uint64_t deadline = wait_deadline(20 * NS_PER_S);
 
 	spin_lock(&device->lock);
 	if (device->has_stats) /* as QEMU does: the bytes it read as bytes written */

@@ -56,7 +56,7 @@ void scripted_balloon_plug(struct scripted_balloon *device);
 void scripted_balloon_set_target(struct scripted_balloon *device, uint32_t pages);
 /* Waits until `actual` reads @pages; false after @timeout_ns. */
 bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, uint64_t timeout_ns);
-/* Gives the statistics buffer back: the host wants new ones. Waits for them; false after ten seconds. */
+/* Gives the statistics buffer back: the host wants new ones. Waits for them; false after twenty seconds. */
 bool scripted_balloon_ask_stats(struct scripted_balloon *device);
 /* Answers what was held back. */
 void scripted_balloon_answer(struct scripted_balloon *device);
