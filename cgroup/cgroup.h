@@ -74,6 +74,3 @@ int cgroup_remove(const char *path) MUST_CHECK;
 int cgroup_move_thread(const char *path, uint32_t thread_id) MUST_CHECK;
 /* The path below the root, "/" for the root. Returns @buffer. */
 char *cgroup_path(const struct cgroup *cgroup, char *buffer, size_t size);
-
-/* Memberships, children and reference counts agree. 0 or -EINVAL with a line per fault. */
-int cgroup_check(void) MUST_CHECK;

@@ -306,36 +306,31 @@ static int use_parent(const char *path, struct vnode **parent, char *name)
 	return -ENOTDIR;
 }
 
-int vfile_make_dir(const char *path)
+/* Lets the parent directory make or remove its child, if it is one that does. */
+static int change_child(const char *path, bool make)
 {
+	int (*change)(void *context, const char *name) = NULL;
 	char name[VFILE_PATH_MAX];
 	struct vnode *parent;
 	int error = use_parent(path, &parent, name);
 
 	if (error)
 		return error;
-	if (!parent->directory || !parent->directory->make)
-		error = -EACCES;
-	else
-		error = parent->directory->make(parent->context, name);
+	if (parent->directory)
+		change = make ? parent->directory->make : parent->directory->remove;
+	error = change ? change(parent->context, name) : -EACCES;
 	use_end(parent);
 	return error;
 }
 
+int vfile_make_dir(const char *path)
+{
+	return change_child(path, true);
+}
+
 int vfile_remove_dir(const char *path)
 {
-	char name[VFILE_PATH_MAX];
-	struct vnode *parent;
-	int error = use_parent(path, &parent, name);
-
-	if (error)
-		return error;
-	if (!parent->directory || !parent->directory->remove)
-		error = -EACCES;
-	else
-		error = parent->directory->remove(parent->context, name);
-	use_end(parent);
-	return error;
+	return change_child(path, false);
 }
 
 int vfile_list(const char *path, struct sink *out)

@@ -17,8 +17,6 @@ struct vfile_ops {
 	int (*show)(struct sink *out, void *context);
 	/* 0 or -errno, and then nothing has changed. NULL: not writable (-EACCES). @text may be modified. */
 	int (*store)(void *context, char *text, size_t length);
-	/* Bytes at an offset, for binary files such as pagemap; instead of show. Bytes read or -errno. */
-	long (*read_at)(void *context, uint64_t offset, void *buffer, size_t bytes);
 };
 
 /* For directories in which users may make and remove directories (cgroups). @name is one component. */

@@ -21,7 +21,7 @@ struct workload_parameters {
 
 struct workload {
 	const char *name, *parameters, *help;
-	/* 0, -errno, or a positive status. Called with all its parameters read by @prepare, if there is one. */
+	/* 0, -errno, or a positive status. */
 	int (*run)(struct sink *out, struct workload_parameters *parameters);
 };
 
