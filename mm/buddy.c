@@ -228,8 +228,7 @@ static void free_whole(struct zone *zone, uint32_t index, unsigned int order)
 	free_pages_changed(zone, 1 << order);
 }
 
-/* The bits of a pageblock that was taken as a whole become valid when a part comes back. */
-static void unfold_taken(struct zone *zone, uint32_t number)
+void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)
 {
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
@@ -252,7 +251,7 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 	if (pageblock->whole_order)
 		panic_double_free(zone, index, order);
 	if (!(pageblock->flags & PAGEBLOCK_MAPPED))
-		unfold_taken(zone, index / PAGEBLOCK_PAGES);
+		buddy_unfold_taken_locked(zone, index / PAGEBLOCK_PAGES);
 	if (!pageblock_run_is_taken(pageblock, at, order))
 		panic_double_free(zone, index, order);
 

@@ -33,6 +33,8 @@ uint32_t buddy_take_from_locked(struct zone *zone, unsigned int have, enum migra
 /* Up to @count single pages of type @mt, no other; how many there were. */
 uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count);
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order);
+/* The bits, tags and page structures of a pageblock that was taken as a whole become valid: none free, nobody's. */
+void buddy_unfold_taken_locked(struct zone *zone, uint32_t number);
 /* At boot: pageblocks that were never given to the allocator, free as a whole from now on. */
 void buddy_add_whole_locked(struct zone *zone, uint32_t first_number, uint32_t end_number);
 /* The pageblock's free blocks move to the lists of another type. Returns its free pages. */

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernel/machine.h"
+#include "mm/kswapd.h"
 #include "mm/memblock.h"
 #include "mm/page_alloc.h"
 #include "mm/zone.h"
@@ -17,6 +18,7 @@ struct node {
 	/* Where its allocations look, in order, NULL at the end: own zones from the highest, then the next node's. */
 	struct zone *zonelist[MEMORY_MAX_ZONES + 1];
 	struct zone *zones[NR_ZONE_TYPES]; /* NULL: the node has none of that type */
+	struct kswapd kswapd;
 };
 
 struct memory {

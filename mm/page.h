@@ -46,8 +46,18 @@ enum page_owner {
  * that one has a structure worth reading while its pageblock was never split. Owner and order are not in here:
  * page_owner() and page_order() read them from a byte a page, so that freeing a cold page need not touch its structure.
  */
+enum page_flags {		       /* of page cache and anonymous pages; changed with atomic_fetch_or/and */
+		  PAGE_LOCKED = 1,     /* its content or identity is being changed; see page_lock() */
+		  PAGE_ON_LRU = 2,     /* on one of its node's lists; changes under the lists' lock only */
+		  PAGE_ACTIVE = 4,     /* on the active one */
+		  PAGE_REFERENCED = 8, /* used since the lists' hand last came by */
+		  PAGE_DIRTY = 16,
+		  PAGE_ISOLATED = 32, /* taken off by somebody who moves or frees it */
+		  PAGE_UNEVICTABLE = 64,
+};
+
 struct page {
-	uint32_t flags; /* for the owner */
+	uint32_t flags; /* for the owner; enum page_flags where it has pages on LRU lists */
 	uint32_t refcount;
 	uint32_t mapcount;
 	struct list_node lru; /* for the owner: LRU, balloon's list, a batch */

@@ -10,7 +10,10 @@
 #include "kernel/panic.h"
 #include "kernel/cpu.h"
 #include "kernel/printk.h"
+#include "kernel/thread.h"
+#include "lib/atomic.h"
 #include "lib/string.h"
+#include "mm/buddy.h"
 #include "mm/memory.h"
 #include "mm/pcp.h"
 #include "mm/trace.h"
@@ -232,6 +235,61 @@ void free_pages_bulk(struct page **pages, size_t count)
 {
 	for (size_t at = 0; at < count; at++)
 		free_pages(pages[at], 0);
+}
+
+void split_page(struct page *page, unsigned int order)
+{
+	uint64_t pfn = page_to_pfn(page);
+	struct zone *zone = zone_of_pfn(pfn);
+	uint32_t first = (uint32_t)(pfn - zone->start_pfn), end = first + (1u << page_order(page));
+	enum page_owner owner = page_owner(page);
+
+	ASSERT(owner != PAGE_OWNER_NONE && order <= page_order(page), "pfn 0x%lx is no block to split", pfn);
+	spin_lock(&zone->lock);
+	for (uint32_t at = first; at < end && order < PAGEBLOCK_ORDER; at += PAGEBLOCK_PAGES)
+		if (!(zone->pageblocks[at / PAGEBLOCK_PAGES].flags & PAGEBLOCK_MAPPED))
+			buddy_unfold_taken_locked(zone, at / PAGEBLOCK_PAGES);
+	for (uint32_t at = first; at < end; at += 1u << order) {
+		store_relaxed(&zone->tags[at], TAG(owner, order));
+		fill_struct(zone_page(zone, at));
+	}
+	spin_unlock(&zone->lock);
+}
+
+/* ---- threads that free memory --------------------------------------------------------------------------------------
+ */
+
+static uintptr_t *memalloc_slot(void)
+{
+	struct thread *thread = thread_current();
+
+	return thread ? (uintptr_t *)thread_slot(thread, THREAD_SLOT_ALLOC_FLAGS) : NULL;
+}
+
+uintptr_t memalloc_enter(void)
+{
+	uintptr_t *slot = memalloc_slot(), previous;
+
+	if (!slot)
+		return 0;
+	previous = *slot;
+	*slot = 1;
+	return previous;
+}
+
+void memalloc_leave(uintptr_t previous)
+{
+	uintptr_t *slot = memalloc_slot();
+
+	if (slot)
+		*slot = previous;
+}
+
+bool memalloc_inside(void)
+{
+	uintptr_t *slot = memalloc_slot();
+
+	return slot && *slot;
 }
 
 /* ---- what is known about a page ------------------------------------------------------------------------------------

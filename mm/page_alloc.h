@@ -44,6 +44,20 @@ size_t alloc_pages_bulk(int node, uint32_t gfp, size_t count, struct page **page
 void free_pages(struct page *page, unsigned int order);
 void free_pages_bulk(struct page **pages, size_t count);
 
+/*
+ * A block that was allocated as one becomes blocks of @order, each to be freed by itself; their structures are filled
+ * as if they had been allocated so. @page is the first page of the block.
+ */
+void split_page(struct page *page, unsigned int order);
+
+/*
+ * Between the two the thread frees memory for others: its allocations may use everything, never reclaim and never
+ * stall. Nests; @previous is what enter returned.
+ */
+uintptr_t memalloc_enter(void);
+void memalloc_leave(uintptr_t previous);
+bool memalloc_inside(void);
+
 uint64_t page_to_pfn(const struct page *page);
 struct page *pfn_to_page(uint64_t pfn);
 /* False for holes and memory that is no RAM. */

@@ -136,3 +136,27 @@ KTEST(page_alloc, bulk_gives_what_it_says)
 	free_pages_bulk(pages, got);
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
 }
+
+KTEST(page_alloc, a_split_block_is_freed_in_parts)
+{
+	struct memory_info before, after;
+
+	memory_info_get(&before);
+	for (unsigned int order = 1; order <= MAX_ORDER; order++)
+		for (unsigned int part = 0; part <= order; part++) {
+			struct page *page = alloc_pages(GFP_KERNEL | GFP_NOSTRUCT | GFP_OWNER(PAGE_OWNER_TEST), order);
+
+			REQUIRE(t, page);
+			split_page(page, part);
+			for (unsigned int at = 0; at < 1u << order; at += 1u << part) {
+				EXPECT_EQ(t, page_order(page + at), part);
+				EXPECT_EQ(t, page_owner(page + at), PAGE_OWNER_TEST);
+				EXPECT_EQ(t, page[at].refcount, 1u);
+			}
+			for (unsigned int at = 0; at < 1u << order; at += 1u << part)
+				free_pages(page + at, part);
+		}
+	memory_info_get(&after);
+	EXPECT_EQ(t, after.by_owner[PAGE_OWNER_TEST], before.by_owner[PAGE_OWNER_TEST]);
+	EXPECT_OK(t, memory_check());
+}
