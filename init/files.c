@@ -62,6 +62,6 @@ void files_init(void)
 			panic("no memory for %s", shown_files[i].path);
 	if (trace_init() != 0)
 		panic("no memory for the trace files");
-	if (memory_files_init() != 0)
+	if (memory_files_init() != 0 || memory_sysctls_init() != 0)
 		panic("no memory for the memory files");
 }

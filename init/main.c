@@ -24,6 +24,7 @@
 #include "kernel/shell.h"
 #include "kernel/work.h"
 #include "lib/errno.h"
+#include "mm/memory.h"
 
 static struct machine machine;
 
@@ -111,6 +112,8 @@ void kernel_main(struct boot_info *info)
 	smp_init(&machine);
 	boot_stamp("all CPUs");
 	work_start_workers();
+	if (kswapd_start() != 0)
+		panic("no memory for kswapd");
 	serial_use_interrupt();
 	files_init();
 	pci_start(info);

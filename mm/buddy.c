@@ -326,12 +326,13 @@ unsigned int buddy_set_migratetype_locked(struct zone *zone, uint32_t number, en
 
 struct page *buddy_alloc(struct zone *zone, unsigned int order, enum migratetype mt)
 {
+	struct alloc_request request = {.order = order, .mt = mt};
 	uint32_t index;
 
 	spin_lock(&zone->lock);
 	index = buddy_take_locked(zone, order, mt);
 	if (index == ZONE_INDEX_NONE)
-		index = fallback_take_locked(zone, order, mt);
+		index = fallback_take_locked(zone, &request);
 	spin_unlock(&zone->lock);
 	return index == ZONE_INDEX_NONE ? NULL : zone_page(zone, index);
 }

@@ -9,7 +9,9 @@
 #include "mm/fallback.h"
 
 #include "mm/buddy.h"
+#include "mm/policy/policy.h"
 #include "mm/trace.h"
+#include "mm/vmstat.h"
 
 static const uint8_t fallback_types[MIGRATE_PCPTYPES][2] = {
 	[MIGRATE_UNMOVABLE] = {MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE},
@@ -89,20 +91,49 @@ static bool claim(struct zone *zone, uint32_t number, unsigned int have, enum mi
 	return true;
 }
 
-static uint32_t take_foreign(struct zone *zone, unsigned int have, enum migratetype from, unsigned int order,
-			     enum migratetype mt)
+/* May a block of this order be broken out of another type's pageblock? The policy hears of every attempt. */
+static bool may_fragment(struct zone *zone, const struct alloc_request *request, unsigned int have)
 {
-	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, from));
-	bool claimed = claim(zone, number, have, mt);
-	uint32_t index = claimed ? buddy_take_locked(zone, order, mt) : buddy_take_from_locked(zone, have, from, order);
+	if (have >= PAGEBLOCK_ORDER)
+		return true;
+	if (request->flags & ALLOC_NOFRAGMENT)
+		return false;
+	if (request->policy && request->policy->fragmenting)
+		request->policy->fragmenting(zone, request);
+	return !(request->flags & ALLOC_NOSMALL) || have >= fragment_stall_order();
+}
 
-	trace_page_alloc_extfrag(zone_page(zone, index), order, have, mt, from, claimed);
+/* A whole pageblock is used up: time to make another, if the policy keeps some. */
+static void whole_taken(struct zone *zone, const struct alloc_request *request)
+{
+	if (frag_policy_lacks_whole(request->policy, zone) && (request->gfp & GFP_KSWAPD_RECLAIM))
+		kswapd_wake(&memory.nodes[zone->node], PAGEBLOCK_ORDER, zone->type);
+}
+
+static uint32_t take_foreign(struct zone *zone, const struct alloc_request *request, unsigned int have,
+			     enum migratetype from)
+{
+	uint32_t number, index;
+	bool claimed;
+
+	if (!may_fragment(zone, request, have))
+		return ZONE_INDEX_NONE;
+	number = block_set_first(&zone->shape, zone_set(zone, have, from));
+	claimed = claim(zone, number, have, request->mt);
+	index = claimed ? buddy_take_locked(zone, request->order, request->mt)
+			: buddy_take_from_locked(zone, have, from, request->order);
+	if (have >= PAGEBLOCK_ORDER)
+		whole_taken(zone, request);
+	else
+		vm_event(fragmenting_fallback);
+	trace_page_alloc_extfrag(zone_page(zone, index), request->order, have, request->mt, from, claimed);
 	return index;
 }
 
-uint32_t fallback_take_locked(struct zone *zone, unsigned int order, enum migratetype mt)
+uint32_t fallback_take_locked(struct zone *zone, const struct alloc_request *request)
 {
-	unsigned int from;
+	unsigned int from, order = request->order;
+	enum migratetype mt = request->mt;
 
 	if (mt >= MIGRATE_PCPTYPES)
 		return ZONE_INDEX_NONE;
@@ -111,13 +142,13 @@ uint32_t fallback_take_locked(struct zone *zone, unsigned int order, enum migrat
 		if (from == MIGRATE_TYPES)
 			continue;
 		if (may_claim(have, mt))
-			return take_foreign(zone, have, from, order, mt);
+			return take_foreign(zone, request, have, from);
 		break; /* movable, and all there is is small: the smallest then */
 	}
 	for (unsigned int have = order; have < NR_ORDERS; have++) {
 		from = find_type(zone, have, mt);
 		if (from != MIGRATE_TYPES)
-			return take_foreign(zone, have, from, order, mt);
+			return take_foreign(zone, request, have, from);
 	}
 	return ZONE_INDEX_NONE;
 }

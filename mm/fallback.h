@@ -3,8 +3,10 @@
  */
 #pragma once
 
-#include "mm/zone.h"
+#include "mm/request.h"
 
-/* Takes 2^order pages for @mt from another type, claiming the pageblock if the rules allow. ZONE_INDEX_NONE: nothing.
+/*
+ * Takes what @request wants from another type, claiming the pageblock if the rules allow, unless its flags or its
+ * policy forbid it. ZONE_INDEX_NONE: nothing. zone->lock is held.
  */
-uint32_t fallback_take_locked(struct zone *zone, unsigned int order, enum migratetype mt);
+uint32_t fallback_take_locked(struct zone *zone, const struct alloc_request *request);

@@ -1,33 +1,33 @@
 /*
  * The page allocator's façade: which zones to try, and what to do when all say no.
  *
- * The fast path walks the zone list of the wanted node, nearest first. In each zone the CPU's magazine is asked
- * first, without looking at watermarks: what is in it has left the zone already. Refilling it, or a block of an order
- * that has none, needs the zone to stay above its low mark. The slow path allows what the request's flags allow,
- * down to a part of the min mark, and first gets back what idle CPUs' magazines hold.
+ * The fast path asks the CPU's magazine in the nearest zone, without looking at watermarks: what is in it has left the
+ * zone already. Refilling a magazine, or a block of an order that has none, needs a walk through the zone list, in
+ * which a zone must stay above its low mark and the policy (mm/policy/) says what may be mixed. The slow path wakes
+ * kswapd and allows what the request's flags allow, down to a part of the min mark; then it gets memory back: by
+ * compaction, by reclaim, from idle CPUs' magazines, from the atomic reserve, at last from those who keep some for this
+ * (mm/oom.h).
  */
+#include "kernel/cpu.h"
 #include "kernel/kasan.h"
 #include "kernel/panic.h"
-#include "kernel/cpu.h"
 #include "kernel/printk.h"
 #include "kernel/thread.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "mm/buddy.h"
+#include "mm/compaction.h"
+#include "mm/highatomic.h"
 #include "mm/memory.h"
+#include "mm/oom.h"
 #include "mm/pcp.h"
+#include "mm/policy/policy.h"
+#include "mm/reclaim.h"
 #include "mm/trace.h"
 #include "mm/watermark.h"
 
-/* A request on its way through the zones. */
-struct request {
-	uint32_t gfp;
-	unsigned int order;
-	enum migratetype mt;
-	enum page_owner owner;
-	enum zone_type highest;
-	struct node *node;
-};
+#define COSTLY_ORDER 3u	 /* above it nobody may count on success: such requests do not make others give up memory */
+#define MAX_ROUNDS   16u /* of getting memory back that somebody else then takes */
 
 static struct page *all_pages(void)
 {
@@ -71,13 +71,43 @@ static enum page_owner owner_of(uint32_t gfp)
 /* ---- one zone -----------------------------------------------------------------------------------------------------
  */
 
-static uint32_t take_above(struct zone *zone, const struct request *request, uint64_t mark)
+/* The lowest the zone may sink for this request. */
+static uint64_t mark_of(const struct zone *zone, const struct alloc_request *request)
 {
-	if (!watermark_ok(zone, request->order, mark, request->highest))
+	uint64_t min = READ_ONCE(zone->watermark[WATERMARK_MIN]);
+
+	if (request->stage <= ALLOC_FAST_AGAIN)
+		return watermark_pages(zone, WATERMARK_LOW);
+	if (request->gfp & GFP_NOMEMALLOC)
+		return min;
+	if (memalloc_inside())
+		return 0;
+	return request->gfp & GFP_HIGH ? min / 2 : min;
+}
+
+/* It would have to break up a pageblock that the policy wants to keep whole. */
+static bool must_keep_whole(const struct zone *zone, const struct alloc_request *request)
+{
+	if (!(request->flags & ALLOC_KEEP_WHOLE))
+		return false;
+	for (unsigned int order = request->order; order < PAGEBLOCK_ORDER; order++)
+		if (READ_ONCE(zone->free_blocks[order][request->mt]))
+			return false;
+	return frag_policy_lacks_whole(request->policy, zone);
+}
+
+static uint32_t take_above_mark(struct zone *zone, const struct alloc_request *request)
+{
+	bool atomic = request->flags & ALLOC_HIGHATOMIC;
+	uint64_t mark = mark_of(zone, request);
+
+	if (!(atomic ? watermark_ok_atomic : watermark_ok)(zone, request->order, mark, request->highest))
 		return ZONE_INDEX_NONE;
-	if (pcp_serves(request->order) && pcp_limits(zone, request->order).high)
-		return pcp_refill_and_take(zone, request->order, request->mt, request->owner);
-	return pcp_bypass_take(zone, request->order, request->mt, request->owner);
+	if (must_keep_whole(zone, request))
+		return ZONE_INDEX_NONE;
+	if (pcp_serves(request->order) && pcp_limits(zone, request->order).high && !atomic)
+		return pcp_refill_and_take(zone, request);
+	return pcp_bypass_take(zone, request);
 }
 
 static void fill_struct(struct page *page)
@@ -90,7 +120,7 @@ static void fill_struct(struct page *page)
 	page->private = 0;
 }
 
-static struct page *prepare(struct zone *zone, uint32_t index, const struct request *request)
+static struct page *prepare(struct zone *zone, uint32_t index, const struct alloc_request *request)
 {
 	struct page *page = zone_page(zone, index);
 
@@ -106,52 +136,79 @@ static struct page *prepare(struct zone *zone, uint32_t index, const struct requ
 /* ---- all zones ----------------------------------------------------------------------------------------------------
  */
 
-static bool zone_is_eligible(const struct zone *zone, const struct request *request)
+static bool zone_is_eligible(const struct zone *zone, const struct alloc_request *request)
 {
 	if (zone->type > request->highest)
 		return false;
 	return !(request->gfp & GFP_THISNODE) || zone->node == request->node->id;
 }
 
-static struct page *fast_path(const struct request *request)
+static struct page *walk_zones(const struct alloc_request *request)
 {
 	for (struct zone **at = request->node->zonelist; *at; at++) {
 		uint32_t index = ZONE_INDEX_NONE;
 
+		if ((request->flags & ALLOC_LOCAL) && (*at)->node != request->node->id)
+			return NULL;
 		if (!zone_is_eligible(*at, request))
 			continue;
 		if (pcp_serves(request->order))
 			index = pcp_take(*at, request->order, request->mt, request->owner);
 		if (index == ZONE_INDEX_NONE)
-			index = take_above(*at, request, watermark_pages(*at, WATERMARK_LOW));
+			index = take_above_mark(*at, request);
 		if (index != ZONE_INDEX_NONE)
 			return prepare(*at, index, request);
 	}
 	return NULL;
 }
 
-/* The lowest the zone may sink for this request. */
-static uint64_t lowest_mark(const struct zone *zone, const struct request *request)
+static uint32_t restrictions(const struct alloc_request *request)
 {
-	uint64_t mark = READ_ONCE(zone->watermark[WATERMARK_MIN]);
-
-	if (request->gfp & GFP_NOMEMALLOC)
-		return mark;
-	return request->gfp & GFP_HIGH ? mark / 2 : mark;
+	return request->policy->restrictions ? request->policy->restrictions(request) : 0;
 }
 
-static struct page *try_zones_at_min(const struct request *request)
+/* What atomic requests above order 0 may do with their reserve, once they are in need. */
+static uint32_t permissions(const struct alloc_request *request)
 {
+	if (request->stage < ALLOC_SLOW || !(request->gfp & GFP_HIGH) || request->order == 0)
+		return 0;
+	return ALLOC_HIGHATOMIC | (request->order <= COSTLY_ORDER ? ALLOC_MAY_RESERVE : 0);
+}
+
+static struct page *attempt(struct alloc_request *request, enum alloc_stage stage)
+{
+	request->stage = stage;
+	request->flags = restrictions(request) | permissions(request);
+	return walk_zones(request);
+}
+
+/* The first walk with what the policy holds against it, the second with less, if there is a difference. */
+static NOINLINE struct page *fast_path(struct alloc_request *request)
+{
+	struct page *page = attempt(request, ALLOC_FAST);
+	uint32_t first = request->flags;
+
+	if (page)
+		return page;
+	request->stage = ALLOC_FAST_AGAIN;
+	return restrictions(request) == first ? NULL : attempt(request, ALLOC_FAST_AGAIN);
+}
+
+/* ---- getting memory back ------------------------------------------------------------------------------------------
+ */
+
+static void wake_kswapds(const struct alloc_request *request)
+{
+	int last = -1;
+
+	if (!(request->gfp & GFP_KSWAPD_RECLAIM))
+		return;
 	for (struct zone **at = request->node->zonelist; *at; at++) {
-		uint32_t index;
-
-		if (!zone_is_eligible(*at, request))
+		if (!zone_is_eligible(*at, request) || (*at)->node == last)
 			continue;
-		index = take_above(*at, request, lowest_mark(*at, request));
-		if (index != ZONE_INDEX_NONE)
-			return prepare(*at, index, request);
+		last = (*at)->node;
+		kswapd_wake(&memory.nodes[last], request->order, request->highest);
 	}
-	return NULL;
 }
 
 static void drain_everything(void)
@@ -159,37 +216,104 @@ static void drain_everything(void)
 	for_each_zone(zone) pcp_drain_all(zone);
 }
 
-static void report_failure(const struct request *request)
+static bool unreserve_something(const struct alloc_request *request)
 {
-	static struct ratelimit limit;
-
-	if (ratelimit_allow(&limit, 10))
-		pr_warn("page allocation failure: order %u, gfp 0x%x, node %d: returning NULL", request->order,
-			request->gfp, request->node->id);
+	for_each_zone(zone) if (highatomic_unreserve(zone, request->mt)) return true;
+	return false;
 }
 
-static struct page *slow_path(const struct request *request)
+/* What needs neither sleep nor anybody's help. */
+static struct page *last_attempt(struct alloc_request *request)
 {
-	struct page *page = try_zones_at_min(request);
+	struct page *page = attempt(request, ALLOC_LAST);
 
 	if (page)
 		return page;
 	drain_everything();
-	page = try_zones_at_min(request);
+	page = attempt(request, ALLOC_LAST);
+	while (!page && request_may_reclaim(request) && unreserve_something(request))
+		page = attempt(request, ALLOC_LAST);
+	return page;
+}
+
+/* One round: move pages out of the way, then free some. */
+static struct page *reclaim_and_retry(struct alloc_request *request, bool sync, uint64_t *freed)
+{
+	struct page *page = NULL;
+
+	if (request->order &&
+	    compaction_direct(request->node, request->order, request->highest, sync) == COMPACT_SUCCESS)
+		page = attempt(request, ALLOC_SLOW_AGAIN);
 	if (page)
 		return page;
+	*freed = reclaim_direct(request->node, request->order, request->highest);
+	if (*freed)
+		store_relaxed(&request->node->kswapd.failures, 0);
+	return attempt(request, ALLOC_SLOW_AGAIN);
+}
+
+static bool is_costly(const struct alloc_request *request)
+{
+	return request->order > COSTLY_ORDER && !(request->gfp & GFP_NOFAIL);
+}
+
+/* Rounds until it succeeds or nothing comes back any more; then those are asked who keep memory for such times. */
+static struct page *reclaiming_path(struct alloc_request *request)
+{
+	struct page *page;
+	uint64_t freed;
+
+	do {
+		for (unsigned int round = 0; round < MAX_ROUNDS; round++) {
+			page = reclaim_and_retry(request, round > 0, &freed);
+			if (page)
+				return page;
+			if (!freed || (request->gfp & GFP_NORETRY) || (is_costly(request) && round))
+				break;
+		}
+		page = last_attempt(request);
+		if (page || (request->gfp & GFP_NORETRY) || is_costly(request))
+			return page;
+	} while (oom_give_back(request->order));
+	return NULL;
+}
+
+static struct page *fail(const struct alloc_request *request)
+{
+	static struct ratelimit limit;
+
 	if (request->gfp & GFP_NOFAIL) {
 		memory_show_report();
 		panic("out of memory: order %u, gfp 0x%x, and the request may not fail", request->order, request->gfp);
 	}
-	if (!(request->gfp & GFP_NOWARN))
-		report_failure(request);
+	if (!(request->gfp & GFP_NOWARN) && ratelimit_allow(&limit, 10))
+		pr_warn("page allocation failure: order %u, gfp 0x%x, node %d: returning NULL", request->order,
+			request->gfp, request->node->id);
 	return NULL;
 }
 
-static struct request make_request(int node, uint32_t gfp, unsigned int order)
+static NOINLINE struct page *slow_path(struct alloc_request *request)
 {
-	return (struct request){
+	struct page *page;
+
+	wake_kswapds(request);
+	page = attempt(request, ALLOC_SLOW);
+	if (!page && (request->flags & ALLOC_NOSMALL) && request->policy->stall) {
+		request->policy->stall(request);
+		page = attempt(request, ALLOC_SLOW_AGAIN);
+	}
+	if (page)
+		return page;
+	if (request_may_reclaim(request) && !memalloc_inside() && preemptible())
+		page = reclaiming_path(request);
+	else
+		page = last_attempt(request);
+	return page ? page : fail(request);
+}
+
+struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
+{
+	struct alloc_request request = {
 		.gfp = gfp,
 		.order = order,
 		.mt = migratetype_of(gfp),
@@ -197,17 +321,20 @@ static struct request make_request(int node, uint32_t gfp, unsigned int order)
 		.highest = highest_zone(gfp),
 		.node = &memory.nodes[node == NODE_ANY ? (int)cpu_node(cpu_id()) : node],
 	};
-}
-
-struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
-{
-	struct request request = make_request(node, gfp, order);
+	struct zone *nearest = request.node->zonelist[0];
 	struct page *page;
 
 	if (order > MAX_ORDER)
 		return NULL;
+	if (likely(pcp_serves(order) && zone_is_eligible(nearest, &request))) {
+		uint32_t index = pcp_take(nearest, order, request.mt, request.owner);
+
+		if (likely(index != ZONE_INDEX_NONE))
+			return prepare(nearest, index, &request);
+	}
+	request.policy = frag_policy_get();
 	page = fast_path(&request);
-	return likely(page) ? page : slow_path(&request);
+	return page ? page : slow_path(&request);
 }
 
 size_t alloc_pages_bulk(int node, uint32_t gfp, size_t count, struct page **pages)

@@ -14,6 +14,7 @@
 #include "lib/string.h"
 #include "mm/buddy.h"
 #include "mm/fallback.h"
+#include "mm/highatomic.h"
 #include "mm/trace.h"
 
 static const uint16_t class_capacity[PCP_CLASSES] = {256, 32, 32, 32, 8};
@@ -41,6 +42,15 @@ void pcp_set_limits(struct zone *zone)
 
 		zone->pcp_limits[class] = (struct pcp_limits){(uint16_t)high, (uint16_t)MAX(high / 4, 1ul)};
 	}
+}
+
+void pcp_set_high(struct zone *zone, uint64_t fraction)
+{
+	uint64_t high = fraction ? zone->managed_pages / fraction / zone->nr_cpus : UINT64_MAX;
+
+	pcp_set_limits(zone);
+	high = MIN(high, (uint64_t)zone->pcp_limits[0].high);
+	zone->pcp_limits[0] = (struct pcp_limits){(uint16_t)high, (uint16_t)MAX(high / 4, 1ul)};
 }
 
 void pcp_init(struct zone *zone)
@@ -141,17 +151,17 @@ static uint32_t take_batch(struct zone *zone, unsigned int order, enum migratety
 }
 
 /* One fallback at most: if it claimed a pageblock, the rest of the batch comes from there. */
-static uint32_t take_batch_or_fall_back(struct zone *zone, unsigned int order, enum migratetype mt, uint32_t *items,
+static uint32_t take_batch_or_fall_back(struct zone *zone, const struct alloc_request *request, uint32_t *items,
 					uint32_t count)
 {
-	uint32_t taken = take_batch(zone, order, mt, items, count);
+	uint32_t taken = take_batch(zone, request->order, request->mt, items, count);
 
 	if (taken)
 		return taken;
-	items[0] = fallback_take_locked(zone, order, mt);
+	items[0] = fallback_take_locked(zone, request);
 	if (items[0] == ZONE_INDEX_NONE)
 		return 0;
-	return 1 + take_batch(zone, order, mt, items + 1, count - 1);
+	return 1 + take_batch(zone, request->order, request->mt, items + 1, count - 1);
 }
 
 /* From a batch taken in rising order to a magazine that gives the lowest first. */
@@ -165,13 +175,15 @@ static void reverse(uint32_t *items, uint32_t count)
 	}
 }
 
-static void refill(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt)
+static void refill(struct zone *zone, struct pcp *pcp, const struct alloc_request *request)
 {
+	unsigned int order = request->order;
+	enum migratetype mt = request->mt;
 	uint32_t *items = items_of(pcp, order, mt);
 	uint32_t taken, want = pcp_limits(zone, order).batch;
 
 	spin_lock(&zone->lock);
-	taken = take_batch_or_fall_back(zone, order, mt, items, want);
+	taken = take_batch_or_fall_back(zone, request, items, want);
 	spin_unlock(&zone->lock);
 	for (uint32_t at = 0; at < taken; at++) {
 		/* Its structure will be written when it is handed out: let the misses of a batch overlap. */
@@ -184,31 +196,45 @@ static void refill(struct zone *zone, struct pcp *pcp, unsigned int order, enum 
 	pcp->refilled_batches++;
 }
 
-uint32_t pcp_refill_and_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
+uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *request)
 {
 	struct pcp *pcp = pcp_enter(zone);
 	uint32_t index;
 
-	if (!pcp->count[list_of(order, mt)])
-		refill(zone, pcp, order, mt);
-	index = pop(zone, pcp, order, mt, owner);
+	if (!pcp->count[list_of(request->order, request->mt)])
+		refill(zone, pcp, request);
+	index = pop(zone, pcp, request->order, request->mt, request->owner);
 	pcp_leave(pcp);
 	return index;
 }
 
-uint32_t pcp_bypass_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
+/* An atomic request may use what is reserved for such; then its own type's lists; then the others'. */
+static uint32_t take_from_buddy_locked(struct zone *zone, const struct alloc_request *request)
+{
+	uint32_t index = ZONE_INDEX_NONE;
+
+	if (request->flags & ALLOC_HIGHATOMIC)
+		index = buddy_take_locked(zone, request->order, MIGRATE_HIGHATOMIC);
+	if (index == ZONE_INDEX_NONE)
+		index = buddy_take_locked(zone, request->order, request->mt);
+	if (index == ZONE_INDEX_NONE)
+		index = fallback_take_locked(zone, request);
+	if (index != ZONE_INDEX_NONE && (request->flags & ALLOC_MAY_RESERVE))
+		highatomic_reserve_locked(zone, index);
+	return index;
+}
+
+uint32_t pcp_bypass_take(struct zone *zone, const struct alloc_request *request)
 {
 	struct pcp *pcp = pcp_enter(zone);
 	uint32_t index;
 
 	spin_lock(&zone->lock);
-	index = buddy_take_locked(zone, order, mt);
-	if (index == ZONE_INDEX_NONE)
-		index = fallback_take_locked(zone, order, mt);
+	index = take_from_buddy_locked(zone, request);
 	spin_unlock(&zone->lock);
 	if (index != ZONE_INDEX_NONE) {
-		trace_page_alloc_zone_locked(zone_page(zone, index), order, mt, false);
-		hand_out(zone, pcp, index, order, owner);
+		trace_page_alloc_zone_locked(zone_page(zone, index), request->order, request->mt, false);
+		hand_out(zone, pcp, index, request->order, request->owner);
 	}
 	pcp_leave(pcp);
 	return index;
@@ -254,7 +280,7 @@ static void push(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned in
 
 	store_relaxed(&zone->tags[index], TAG_PCP);
 	if (*count >= limits.high)
-		drain_list(zone, pcp, order, mt, limits.batch);
+		drain_list(zone, pcp, order, mt, MIN(limits.batch, *count));
 	items_of(pcp, order, mt)[*count] = index;
 	WRITE_ONCE(*count, (uint16_t)(*count + 1));
 }

@@ -14,6 +14,8 @@
 
 #include "mm/zone.h"
 
+struct alloc_request;
+
 #define PCP_LISTS (PCP_CLASSES * MIGRATE_PCPTYPES)
 #define PCP_ITEMS 1080u /* see class_items in pcp.c */
 
@@ -41,6 +43,9 @@ static inline bool pcp_serves(unsigned int order)
 void pcp_init(struct zone *zone);
 /* The limits of a zone's magazines follow from its size. */
 void pcp_set_limits(struct zone *zone);
+/* The same, but a CPU's single pages are at most 1/@fraction of the zone, shared out among the CPUs; 0: no such limit.
+ */
+void pcp_set_high(struct zone *zone, uint64_t fraction);
 static inline struct pcp_limits pcp_limits(const struct zone *zone, unsigned int order)
 {
 	return zone->pcp_limits[pcp_class(order)];
@@ -48,9 +53,9 @@ static inline struct pcp_limits pcp_limits(const struct zone *zone, unsigned int
 /* A block from the magazine for @owner; ZONE_INDEX_NONE if it is empty. @order is one that pcp_serves(). */
 uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
 /* The same, first filling the magazine from the buddy lists. */
-uint32_t pcp_refill_and_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
+uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *request);
 /* Any order, straight from the buddy lists. */
-uint32_t pcp_bypass_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
+uint32_t pcp_bypass_take(struct zone *zone, const struct alloc_request *request);
 /* Gives back a block of any order. A panic if it is not an allocated block of that order. */
 void pcp_give(struct zone *zone, uint32_t index, unsigned int order);
 /*

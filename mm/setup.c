@@ -250,6 +250,7 @@ static void make_zonelist(const struct machine *machine, uint32_t from)
 	uint32_t filled = 0, seen = 0;
 
 	node->id = (int)from;
+	kswapd_init(&node->kswapd);
 	for (uint32_t count = 0; count < memory.nr_nodes; count++) {
 		uint32_t next = count ? nearest_node(machine, from, seen) : from;
 

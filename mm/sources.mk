@@ -1,3 +1,3 @@
 both += $(addprefix mm/,memblock.c block_set.c pageblock.c buddy.c buddy_check.c fallback.c zone.c pcp.c watermark.c \
-	setup.c page_alloc.c account.c slab.c vmstat.c trace.c files.c movable.c)
+	setup.c page_alloc.c account.c slab.c vmstat.c trace.c files.c movable.c kswapd.c highatomic.c sysctl.c absent.c)
 guest += mm/kmalloc.c

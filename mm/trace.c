@@ -61,6 +61,11 @@ TRACE_EVENT_DEFINE(kmem, mm_page_alloc_extfrag,
 		   r->page, r->pfn, r->alloc_order, r->fallback_order, (int)PAGEBLOCK_ORDER, r->alloc_migratetype,
 		   r->fallback_migratetype, r->fallback_order < (int)PAGEBLOCK_ORDER, r->change_ownership);
 
+TRACE_EVENT_DEFINE(kmem, mm_fragmentation_stall, "nid=%d duration=%u", r->nid, r->duration);
+TRACE_EVENT_DEFINE(vmscan, mm_vmscan_kswapd_sleep, "nid=%d", r->nid);
+TRACE_EVENT_DEFINE(vmscan, mm_vmscan_kswapd_wake, "nid=%d order=%d", r->nid, r->order);
+TRACE_EVENT_DEFINE(vmscan, mm_vmscan_wakeup_kswapd, "nid=%d order=%d gfp_flags=", r->nid, r->order);
+
 void trace_page_alloc_slow(const struct page *page, unsigned int order, enum migratetype mt, uint32_t gfp)
 {
 	TRACE(mm_page_alloc, .page = page, .pfn = page ? page_to_pfn(page) : 0, .order = order, .migratetype = mt,

@@ -6,29 +6,33 @@
 #include "lib/format.h"
 
 /* X(name as in /proc/vmstat) */
-#define VM_EVENTS(X)          \
-	X(pgalloc_dma)        \
-	X(pgalloc_dma32)      \
-	X(pgalloc_normal)     \
-	X(pgalloc_movable)    \
-	X(allocstall_dma)     \
-	X(allocstall_dma32)   \
-	X(allocstall_normal)  \
-	X(allocstall_movable) \
-	X(pgfree)             \
-	X(pgfault)            \
-	X(pgmajfault)         \
-	X(pgpgin)             \
-	X(pgpgout)            \
-	X(pswpin)             \
-	X(pswpout)            \
-	X(pgscan_kswapd)      \
-	X(pgscan_direct)      \
-	X(pgsteal_kswapd)     \
-	X(pgsteal_direct)     \
-	X(oom_kill)           \
-	X(balloon_inflate)    \
-	X(balloon_deflate)    \
+#define VM_EVENTS(X)            \
+	X(pgalloc_dma)          \
+	X(pgalloc_dma32)        \
+	X(pgalloc_normal)       \
+	X(pgalloc_movable)      \
+	X(allocstall_dma)       \
+	X(allocstall_dma32)     \
+	X(allocstall_normal)    \
+	X(allocstall_movable)   \
+	X(pgfree)               \
+	X(pgfault)              \
+	X(pgmajfault)           \
+	X(pgpgin)               \
+	X(pgpgout)              \
+	X(pswpin)               \
+	X(pswpout)              \
+	X(pgscan_kswapd)        \
+	X(pgscan_direct)        \
+	X(pgsteal_kswapd)       \
+	X(pgsteal_direct)       \
+	X(oom_kill)             \
+	X(pageoutrun)           \
+	X(fragment_stall)       \
+	X(fragment_stall_us)    \
+	X(fragmenting_fallback) \
+	X(balloon_inflate)      \
+	X(balloon_deflate)      \
 	X(balloon_migrate)
 
 enum vm_event {

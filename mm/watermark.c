@@ -81,20 +81,65 @@ uint64_t watermark_pages(const struct zone *zone, enum watermark mark)
 	return READ_ONCE(zone->watermark[mark]) + READ_ONCE(zone->watermark_boost);
 }
 
-static bool has_block(const struct zone *zone, unsigned int order)
+void watermark_boost_locked(struct zone *zone, uint64_t pages)
 {
-	for (; order < NR_ORDERS; order++)
+	uint64_t most = zone->watermark[WATERMARK_HIGH] * watermark_settings.boost_factor / 10000;
+
+	if (!watermark_settings.boost_factor || zone->managed_pages < 4 * PAGEBLOCK_PAGES)
+		return;
+	most = MAX(most, (uint64_t)PAGEBLOCK_PAGES);
+	WRITE_ONCE(zone->watermark_boost, MIN(zone->watermark_boost + pages, most));
+}
+
+static uint64_t free_of_type(const struct zone *zone, enum migratetype mt)
+{
+	uint64_t pages = 0;
+
+	for (unsigned int order = 0; order < NR_ORDERS; order++)
+		pages += (uint64_t)READ_ONCE(zone->free_blocks[order][mt]) << order;
+	return pages;
+}
+
+/* Free pages that this request cannot have. */
+static uint64_t out_of_reach(const struct zone *zone, bool atomic)
+{
+	uint64_t pages = 0;
+
+	if (unlikely(READ_ONCE(zone->nr_isolated_pageblocks)))
+		pages += free_of_type(zone, MIGRATE_ISOLATE);
+	if (unlikely(READ_ONCE(zone->nr_highatomic_pageblocks)) && !atomic)
+		pages += free_of_type(zone, MIGRATE_HIGHATOMIC);
+	return pages;
+}
+
+static bool has_block(const struct zone *zone, unsigned int order, bool atomic)
+{
+	for (; order < NR_ORDERS; order++) {
 		for (unsigned int mt = 0; mt < MIGRATE_PCPTYPES; mt++)
 			if (READ_ONCE(zone->free_blocks[order][mt]))
 				return true;
+		if (atomic && READ_ONCE(zone->free_blocks[order][MIGRATE_HIGHATOMIC]))
+			return true;
+	}
 	return false;
+}
+
+static bool is_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest, bool atomic)
+{
+	uint64_t free = zone_free_pages(zone),
+		 needed = (1ull << order) + mark + READ_ONCE(zone->lowmem_reserve[highest]);
+
+	if (free < needed + out_of_reach(zone, atomic))
+		return false;
+	return order == 0 || has_block(zone, order, atomic);
 }
 
 bool watermark_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest)
 {
-	uint64_t free = zone_free_pages(zone), taken = 1ull << order;
+	return is_ok(zone, order, mark, highest, false);
+}
 
-	if (free < taken + mark + READ_ONCE(zone->lowmem_reserve[highest]))
-		return false;
-	return order == 0 || has_block(zone, order);
+bool watermark_ok_atomic(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest)
+{
+	return is_ok(zone, order, mark, highest, true);
 }

@@ -18,10 +18,17 @@ extern struct watermark_settings watermark_settings;
 uint64_t watermark_default_min_free_kbytes(uint64_t lowmem_kbytes);
 /* Computes all zones' marks and reserves from the settings (min_free_kbytes 0: from the default rule). */
 void watermark_set_all(void);
+/*
+ * Raises the boost by @pages, up to boost_factor of the high mark and at least one pageblock; zones of less than four
+ * pageblocks are never boosted. zone->lock is held.
+ */
+void watermark_boost_locked(struct zone *zone, uint64_t pages);
 /* One of the three, with the boost. */
 uint64_t watermark_pages(const struct zone *zone, enum watermark mark);
 /*
  * True if the zone would still be at or above @mark pages, and above what it keeps for lower requests (@highest: the
- * highest zone type that would have done), with a block of @order taken; and if it has such a block.
+ * highest zone type that would have done), with a block of @order taken; and if it has such a block. Pages that only
+ * atomic requests may use count for the second function only; isolated ones for neither.
  */
 bool watermark_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest);
+bool watermark_ok_atomic(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest);

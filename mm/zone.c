@@ -219,6 +219,16 @@ uint8_t zone_tag(const struct zone *zone, uint32_t index)
 	return load_relaxed(&zone->tags[index]);
 }
 
+uint64_t zone_whole_pages(const struct zone *zone)
+{
+	uint64_t pages = 0;
+
+	for (unsigned int order = PAGEBLOCK_ORDER; order < NR_ORDERS; order++)
+		for (unsigned int mt = 0; mt < MIGRATE_PCPTYPES; mt++)
+			pages += (uint64_t)READ_ONCE(zone->free_blocks[order][mt]) << order;
+	return pages;
+}
+
 /* ---- verification -------------------------------------------------------------------------------------------------
  */
 

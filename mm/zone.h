@@ -57,7 +57,7 @@ struct zone {
 	struct block_set_shape shape;
 	uint64_t *sets; /* [NR_ORDERS][MIGRATE_TYPES] sets of pageblocks with a free block of that order */
 	uint32_t free_blocks[NR_ORDERS][MIGRATE_TYPES];
-	uint64_t nr_isolated_pageblocks;
+	uint64_t nr_isolated_pageblocks, nr_highatomic_pageblocks;
 
 	uint64_t watermark[NR_WATERMARKS];
 	uint64_t watermark_boost;
@@ -109,5 +109,8 @@ static inline uint64_t zone_free_pages(const struct zone *zone)
 {
 	return READ_ONCE(zone->free_pages);
 }
+
+/* Pages in pageblocks that are free as a whole, of the types that anybody may use. */
+uint64_t zone_whole_pages(const struct zone *zone);
 
 const char *migratetype_name(enum migratetype migratetype);

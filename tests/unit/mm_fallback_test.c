@@ -40,7 +40,7 @@ static struct zone *used_zone(struct ktest *t, unsigned int used, enum page_owne
 	struct zone *zone = fixture_zone(t, PAGEBLOCK_PAGES);
 
 	for (unsigned int at = 0; at < used; at++)
-		pcp_bypass_take(zone, 0, MIGRATE_MOVABLE, owner);
+		pcp_bypass_take(zone, fixture_request(0, MIGRATE_MOVABLE, owner));
 	return zone;
 }
 

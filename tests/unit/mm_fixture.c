@@ -9,11 +9,11 @@
 
 static void *fixture_alloc(struct ktest *t, size_t bytes, size_t align)
 {
-	char *memory = kzalloc(bytes + align);
+	char *raw = kzalloc(bytes + align);
 
-	ASSERT(memory, "no %zu bytes for a test", bytes + align);
-	ktest_defer(t, kfree, memory);
-	return (void *)ALIGN_UP((uintptr_t)memory, align);
+	ASSERT(raw, "no %zu bytes for a test", bytes + align);
+	ktest_defer(t, kfree, raw);
+	return (void *)ALIGN_UP((uintptr_t)raw, align);
 }
 
 struct zone *fixture_empty_zone(struct ktest *t, uint64_t pages)

@@ -4,9 +4,12 @@
 #pragma once
 
 #include "kernel/ktest.h"
-#include "mm/zone.h"
+#include "mm/request.h"
 
 /* A zone of @pages pages, all free, type MIGRATE_MOVABLE, per-CPU lists for MAX_CPUS; released by the harness. */
 struct zone *fixture_zone(struct ktest *t, uint64_t pages);
 /* The same with nothing present yet. */
 struct zone *fixture_empty_zone(struct ktest *t, uint64_t pages);
+/* As a test asks a zone directly: no policy, no restrictions. */
+#define fixture_request(order_, mt_, owner_) \
+	(&(struct alloc_request){.order = (order_), .mt = (mt_), .owner = (owner_), .stage = ALLOC_LAST})

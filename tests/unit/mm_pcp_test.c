@@ -20,8 +20,9 @@ static uint32_t take(struct zone *zone, unsigned int order, enum migratetype mt)
 	if (pcp_serves(order) && pcp_limits(zone, order).high)
 		index = pcp_take(zone, order, mt, PAGE_OWNER_TEST);
 	else
-		return pcp_bypass_take(zone, order, mt, PAGE_OWNER_TEST);
-	return index != ZONE_INDEX_NONE ? index : pcp_refill_and_take(zone, order, mt, PAGE_OWNER_TEST);
+		return pcp_bypass_take(zone, fixture_request(order, mt, PAGE_OWNER_TEST));
+	return index != ZONE_INDEX_NONE ? index
+					: pcp_refill_and_take(zone, fixture_request(order, mt, PAGE_OWNER_TEST));
 }
 
 KTEST(pcp, a_freed_page_is_the_next_one_taken)

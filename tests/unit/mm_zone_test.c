@@ -66,7 +66,7 @@ KTEST(zone, a_pageblock_present_in_two_pieces_is_freed_among_others)
 KTEST(zone, the_check_sees_a_page_that_nobody_has)
 {
 	struct zone *zone = fixture_zone(t, 2 * PAGEBLOCK_PAGES);
-	uint32_t index = pcp_bypass_take(zone, 0, MIGRATE_MOVABLE, PAGE_OWNER_TEST);
+	uint32_t index = pcp_bypass_take(zone, fixture_request(0, MIGRATE_MOVABLE, PAGE_OWNER_TEST));
 
 	EXPECT_OK(t, zone_check(zone));
 	zone->tags[index] = TAG_NONE;
@@ -80,7 +80,7 @@ KTEST(zone, the_check_sees_a_page_that_nobody_has)
 KTEST(zone, the_check_sees_wrong_bits_and_counts)
 {
 	struct zone *zone = fixture_zone(t, 2 * PAGEBLOCK_PAGES);
-	uint32_t index = pcp_bypass_take(zone, 0, MIGRATE_MOVABLE, PAGE_OWNER_TEST);
+	uint32_t index = pcp_bypass_take(zone, fixture_request(0, MIGRATE_MOVABLE, PAGE_OWNER_TEST));
 
 	zone->pageblocks[0].map[3] ^= 1;
 	EXPECT(t, zone_check(zone));

@@ -1,0 +1,271 @@
+/*
+ * kswapd: frees memory ahead of need.
+ *
+ * A run has two tasks. Zones below their high marks are reclaimed for until they are above, with rising effort. Without
+ * that need, the pages of the boosts that were there at the start are freed gently: clean pages only, and without
+ * raising the effort; then these boosts are taken off, and kcompactd makes whole pageblocks of what was freed. A boost
+ * that is ignored because a zone was really short is worked off as part of that.
+ *
+ * Who waits on pfmemalloc_wait is woken when the node can serve direct reclaim again (half of the min marks), when
+ * progress was made on a boost without raising the effort, and at the end of a run.
+ */
+#include "mm/kswapd.h"
+
+#include "kernel/thread.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/format.h"
+#include "mm/compaction.h"
+#include "mm/policy/policy.h"
+#include "mm/reclaim.h"
+#include "mm/trace.h"
+#include "mm/vmstat.h"
+#include "mm/watermark.h"
+
+#define MAX_FAILURES	    16u
+#define PAGES_PER_PASS	    32u
+#define LEAST_GENTLE_EFFORT (RECLAIM_PRIORITY_FIRST - 2)
+
+struct run {
+	struct node *node;
+	unsigned int order;
+	enum zone_type highest;
+	uint64_t boosts[NR_ZONE_TYPES]; /* as they were at the start */
+	uint64_t boost_left;		/* pages to free for their sake */
+	bool boosted;			/* there were any */
+};
+
+static struct node *node_of(struct kswapd *kswapd)
+{
+	return container_of(kswapd, struct node, kswapd);
+}
+
+#define for_each_zone_of(node, highest, zone)                     \
+	for (unsigned int _type = 0; _type <= (highest); _type++) \
+		for (struct zone *zone = (node)->zones[_type]; zone; zone = NULL)
+
+/* Some zone could serve the request and stay above its high mark; the boost is a task of its own. */
+static bool is_balanced(const struct run *run)
+{
+	bool has_zone = false;
+
+	for_each_zone_of(run->node, run->highest, zone)
+	{
+		has_zone |= zone->managed_pages > 0;
+		if (zone->managed_pages &&
+		    watermark_ok(zone, run->order, READ_ONCE(zone->watermark[WATERMARK_HIGH]), run->highest))
+			return true;
+	}
+	return !has_zone;
+}
+
+static bool can_serve_direct_reclaim(const struct run *run)
+{
+	uint64_t reserve = 0, free = 0;
+
+	for_each_zone_of(run->node, ZONE_NORMAL, zone)
+	{
+		reserve += READ_ONCE(zone->watermark[WATERMARK_MIN]);
+		free += zone_free_pages(zone);
+	}
+	return free > reserve / 2;
+}
+
+static void wake_sleepers(struct kswapd *kswapd)
+{
+	atomic_inc(&kswapd->progress);
+	wake_up_all(&kswapd->pfmemalloc_wait);
+}
+
+static void note_boosts(struct run *run)
+{
+	run->boost_left = 0;
+	for_each_zone_of(run->node, NR_ZONE_TYPES - 1, zone)
+	{
+		run->boosts[zone->type] = READ_ONCE(zone->watermark_boost);
+		run->boost_left += run->boosts[zone->type];
+	}
+	run->boosted = run->boost_left > 0;
+}
+
+/* Boosts that came meanwhile stay, for the next run. */
+static void take_off_boosts(const struct run *run)
+{
+	for_each_zone_of(run->node, NR_ZONE_TYPES - 1, zone)
+	{
+		spin_lock(&zone->lock);
+		WRITE_ONCE(zone->watermark_boost,
+			   zone->watermark_boost - MIN(zone->watermark_boost, run->boosts[zone->type]));
+		spin_unlock(&zone->lock);
+	}
+}
+
+/* Small orders are made by freeing; large ones are kcompactd's business once there is something to move to. */
+static uint64_t pages_wanted(const struct run *run)
+{
+	uint64_t wanted = 0;
+
+	if (run->boost_left)
+		return MIN(run->boost_left, (uint64_t)PAGEBLOCK_PAGES);
+	for_each_zone_of(run->node, run->highest, zone) wanted +=
+		MAX(READ_ONCE(zone->watermark[WATERMARK_HIGH]), (uint64_t)PAGES_PER_PASS);
+	return wanted;
+}
+
+/* One pass; true if it freed what it was to free, so that the next one need not try harder. */
+static bool pass(struct run *run, unsigned int priority, uint64_t *freed)
+{
+	struct reclaim reclaim = {
+		.node = run->node,
+		.highest = run->boost_left ? NR_ZONE_TYPES - 1 : run->highest,
+		.order = run->order,
+		.priority = priority,
+		.wanted = pages_wanted(run),
+		.by_kswapd = true,
+		.gently = run->boost_left > 0,
+	};
+	bool for_boost = run->boost_left > 0;
+
+	reclaim_node(&reclaim);
+	*freed += reclaim.reclaimed;
+	run->boost_left -= MIN(run->boost_left, reclaim.reclaimed);
+	if (can_serve_direct_reclaim(run) || (for_boost && reclaim.reclaimed))
+		wake_sleepers(&run->node->kswapd);
+	return reclaim.reclaimed >= reclaim.wanted || (for_boost && reclaim.reclaimed);
+}
+
+static void balance(struct run *run)
+{
+	unsigned int priority = RECLAIM_PRIORITY_FIRST;
+	uint64_t freed = 0;
+
+	note_boosts(run);
+	vm_event(pageoutrun);
+	while (!thread_should_stop()) {
+		bool balanced = is_balanced(run);
+
+		if (balanced && !run->boost_left)
+			break;
+		if (!balanced && run->boost_left) {
+			run->boost_left = 0; /* real need comes first */
+			priority = RECLAIM_PRIORITY_FIRST;
+		}
+		if (!pass(run, priority, &freed)) {
+			if (priority == (run->boost_left ? LEAST_GENTLE_EFFORT : 1))
+				break;
+			priority--;
+		}
+		if (run->order && !balanced && freed >= 2ull << run->order)
+			run->order = 0; /* enough is free: the rest is a matter of moving */
+	}
+	run->order = 0; /* whether there are single pages is what decides about success */
+	if (freed)
+		store_relaxed(&run->node->kswapd.failures, 0);
+	else if (!is_balanced(run))
+		atomic_inc(&run->node->kswapd.failures);
+	if (run->boosted)
+		take_off_boosts(run);
+}
+
+static bool lacks_whole_pageblocks(const struct node *node)
+{
+	for_each_zone_of(node, NR_ZONE_TYPES - 1,
+			 zone) if (frag_policy_lacks_whole(frag_policy_get(), zone)) return true;
+	return false;
+}
+
+static void run_once(struct kswapd *kswapd)
+{
+	struct run run = {.node = node_of(kswapd)};
+	unsigned int order;
+
+	spin_lock(&kswapd->lock);
+	order = run.order = kswapd->order;
+	run.highest = kswapd->highest;
+	kswapd->asked = false;
+	kswapd->order = 0;
+	kswapd->highest = 0;
+	spin_unlock(&kswapd->lock);
+
+	TRACE(mm_vmscan_kswapd_wake, .nid = run.node->id, .order = (int)order);
+	balance(&run);
+	wake_sleepers(kswapd);
+	if (run.boosted || lacks_whole_pageblocks(run.node))
+		order = PAGEBLOCK_ORDER;
+	if (order)
+		kcompactd_wake(run.node, order, run.highest);
+	TRACE(mm_vmscan_kswapd_sleep, .nid = run.node->id);
+}
+
+static int kswapd_main(void *argument)
+{
+	struct kswapd *kswapd = argument;
+
+	memalloc_enter();
+	while (!thread_should_stop()) {
+		wait_event(&kswapd->wait, READ_ONCE(kswapd->asked) || thread_should_stop());
+		if (!thread_should_stop())
+			run_once(kswapd);
+	}
+	return 0;
+}
+
+void kswapd_wake(struct node *node, unsigned int order, enum zone_type highest)
+{
+	struct kswapd *kswapd = &node->kswapd;
+	bool news;
+
+	if (!READ_ONCE(kswapd->thread) || READ_ONCE(kswapd->failures) >= MAX_FAILURES)
+		return;
+	spin_lock(&kswapd->lock);
+	news = !kswapd->asked;
+	WRITE_ONCE(kswapd->asked, true);
+	kswapd->order = MAX(kswapd->order, order);
+	kswapd->highest = MAX(kswapd->highest, highest);
+	spin_unlock(&kswapd->lock);
+	if (news) {
+		TRACE(mm_vmscan_wakeup_kswapd, .nid = node->id, .zid = (int)highest, .order = (int)order);
+		wake_up(&kswapd->wait);
+	}
+}
+
+void kswapd_init(struct kswapd *kswapd)
+{
+	*kswapd = (struct kswapd){0};
+	wait_queue_init(&kswapd->wait);
+	wait_queue_init(&kswapd->pfmemalloc_wait);
+	spin_lock_init(&kswapd->lock, "kswapd");
+}
+
+int kswapd_start(void)
+{
+	for (uint32_t node = 0; node < memory.nr_nodes; node++) {
+		struct kswapd *kswapd = &memory.nodes[node].kswapd;
+		char name[THREAD_NAME_SIZE];
+		struct thread *thread;
+
+		format(name, sizeof(name), "kswapd%u", node);
+		thread = thread_spawn(name, kswapd_main, kswapd);
+		if (IS_ERR(thread)) {
+			kswapd_stop();
+			return -ENOMEM;
+		}
+		WRITE_ONCE(kswapd->thread, thread);
+	}
+	return 0;
+}
+
+void kswapd_stop(void)
+{
+	for (uint32_t node = 0; node < memory.nr_nodes; node++) {
+		struct kswapd *kswapd = &memory.nodes[node].kswapd;
+		struct thread *thread = kswapd->thread;
+
+		if (!thread)
+			continue;
+		WRITE_ONCE(kswapd->thread, NULL);
+		thread_stop(thread);
+		wake_up_all(&kswapd->wait);
+		thread_join(thread);
+	}
+}

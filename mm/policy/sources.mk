@@ -1,0 +1,1 @@
+both += $(addprefix mm/policy/,policy.c vanilla.c nofragment.c boost.c stall.c defrag.c)
