@@ -24,6 +24,7 @@
 #include "kernel/shell.h"
 #include "kernel/work.h"
 #include "lib/errno.h"
+#include "mm/compaction.h"
 #include "mm/memory.h"
 
 static struct machine machine;
@@ -114,6 +115,8 @@ void kernel_main(struct boot_info *info)
 	work_start_workers();
 	if (kswapd_start() != 0)
 		panic("no memory for kswapd");
+	if (compaction_init() != 0)
+		panic("no memory for compaction");
 	serial_use_interrupt();
 	files_init();
 	pci_start(info);

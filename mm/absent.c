@@ -2,7 +2,6 @@
  * Parts of the slow path that are not there yet: each says that it has nothing to give. Whoever brings one removes it
  * here.
  */
-#include "mm/compaction.h"
 #include "mm/oom.h"
 #include "mm/reclaim.h"
 
@@ -19,14 +18,4 @@ uint64_t reclaim_direct(struct node *node UNUSED, unsigned int order UNUSED, enu
 uint64_t oom_give_back(unsigned int order UNUSED)
 {
 	return 0;
-}
-
-enum compact_result compaction_direct(struct node *node UNUSED, unsigned int order UNUSED,
-				      enum zone_type highest UNUSED, bool sync UNUSED)
-{
-	return COMPACT_NOT_SUITABLE;
-}
-
-void kcompactd_wake(struct node *node UNUSED, unsigned int order UNUSED, enum zone_type highest UNUSED)
-{
 }

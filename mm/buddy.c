@@ -121,10 +121,9 @@ static void split_whole(struct zone *zone, uint32_t number)
 	pageblock->flags |= PAGEBLOCK_MAPPED;
 }
 
-/* Takes a block of order @have off its list, its bits still set; the first page's index. */
-static uint32_t detach_first(struct zone *zone, unsigned int have, enum migratetype mt)
+/* Takes a block of order @have off its pageblock's list, its bits still set; the first page's index. */
+static uint32_t detach_within(struct zone *zone, uint32_t number, unsigned int have)
 {
-	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, mt));
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
 	if (unlikely(!(pageblock->flags & PAGEBLOCK_READY)))
@@ -135,6 +134,11 @@ static uint32_t detach_first(struct zone *zone, unsigned int have, enum migratet
 	}
 	block_out(zone, pageblock, have);
 	return number * PAGEBLOCK_PAGES + pageblock_find(pageblock, have, 0);
+}
+
+static uint32_t detach_first(struct zone *zone, unsigned int have, enum migratetype mt)
+{
+	return detach_within(zone, block_set_first(&zone->shape, zone_set(zone, have, mt)), have);
 }
 
 /* [@index, @index + @taken) leaves the detached block of 2^have pages; the rest goes back in aligned pieces. */
@@ -207,6 +211,21 @@ uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_
 			indices[taken++] = index + at;
 	}
 	return taken;
+}
+
+uint32_t buddy_take_within_locked(struct zone *zone, uint32_t number, unsigned int order)
+{
+	const struct pageblock *pageblock = &zone->pageblocks[number];
+	unsigned int have = order;
+	uint32_t index;
+
+	while (have < PAGEBLOCK_ORDER && !pageblock->blocks[have])
+		have++;
+	if (have == PAGEBLOCK_ORDER)
+		return ZONE_INDEX_NONE;
+	index = detach_within(zone, number, have);
+	cut_block(zone, index, have, 1u << order);
+	return index;
 }
 
 /* ---- freeing ------------------------------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ uint32_t buddy_take_locked(struct zone *zone, unsigned int order, enum migratety
 uint32_t buddy_take_from_locked(struct zone *zone, unsigned int have, enum migratetype mt, unsigned int order);
 /* Up to @count single pages of type @mt, no other; how many there were. */
 uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count);
+/*
+ * The same from this pageblock, which is not free as a whole, whatever its type: the smallest block that suffices.
+ * ZONE_INDEX_NONE: it has none.
+ */
+uint32_t buddy_take_within_locked(struct zone *zone, uint32_t number, unsigned int order);
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order);
 /* The bits, tags and page structures of a pageblock that was taken as a whole become valid: none free, nobody's. */
 void buddy_unfold_taken_locked(struct zone *zone, uint32_t number);

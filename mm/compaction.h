@@ -1,20 +1,21 @@
 /*
  * Compaction: making large free blocks by moving pages out of the way.
  *
- * A migrate scanner goes up from the zone's bottom and isolates movable pages, a free scanner comes down from its top
- * and takes free ones to move them to; where they meet, the zone is done. After a failure a zone is left alone for more
- * and more requests (deferral).
+ * What is moved where is a scan's business. `linear` is the well-known one: a migrate scanner goes up from the zone's
+ * bottom, a free scanner comes down from its top; where they meet, the zone is done. `fullest` empties the emptiest
+ * pageblocks into the fullest ones, whole or not at all. After a failure a zone is left alone for more and more
+ * requests (deferral).
  */
 #pragma once
 
 #include "mm/memory.h"
 
 enum compact_result {
-	COMPACT_NOT_SUITABLE, /* too little free memory to move anything to, or a block is there already */
+	COMPACT_NOT_SUITABLE, /* too little free memory to move anything to; or called while freeing memory */
 	COMPACT_DEFERRED,     /* it failed lately: left alone for now */
 	COMPACT_NOTHING,      /* the scanners met and there is no block */
 	COMPACT_CONTENDED,    /* gave up for a lock or because asked to stop */
-	COMPACT_SUCCESS,      /* there is a block, for now */
+	COMPACT_SUCCESS,      /* there is a block, for now; perhaps there was one before */
 };
 
 /*
@@ -23,6 +24,13 @@ enum compact_result {
  * (COMPACT_NOT_SUITABLE).
  */
 enum compact_result compaction_direct(struct node *node, unsigned int order, enum zone_type highest, bool sync);
+/*
+ * Empties up to @wanted pageblocks of @zone, the cheapest first, whatever the chosen scan; how many there are whole now
+ * that were not before. *@moved: the pages that it took. May sleep.
+ */
+uint32_t compaction_make_pageblocks(struct zone *zone, uint32_t wanted, uint64_t *moved);
+/* Everything that can move goes where the chosen scan wants it, hints and deferral ignored. May sleep. */
+void compaction_whole_zone(struct zone *zone);
 
 /* Starts a thread per node; then files. Once threads can be made. */
 int compaction_init(void) MUST_CHECK;

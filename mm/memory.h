@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernel/machine.h"
+#include "mm/kcompactd.h"
 #include "mm/kswapd.h"
 #include "mm/memblock.h"
 #include "mm/page_alloc.h"
@@ -19,6 +20,7 @@ struct node {
 	struct zone *zonelist[MEMORY_MAX_ZONES + 1];
 	struct zone *zones[NR_ZONE_TYPES]; /* NULL: the node has none of that type */
 	struct kswapd kswapd;
+	struct kcompactd kcompactd;
 };
 
 struct memory {

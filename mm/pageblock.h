@@ -31,6 +31,7 @@ struct pageblock {
 	uint8_t migratetype;   /* enum migratetype: whose lists its free blocks are on */
 	uint8_t whole_order;   /* free as a whole: 9, or 10 together with its neighbour; else 0 */
 	uint8_t isolated_type; /* the type to return to, while MIGRATE_ISOLATE */
+	uint8_t compact_skip;  /* compaction found nothing to move here: not again before it forgets */
 } ALIGNED(128);
 
 /* Runs are 2^@order pages from @first, aligned, within the pageblock; @order is below PAGEBLOCK_ORDER. */

@@ -240,6 +240,14 @@ uint32_t pcp_bypass_take(struct zone *zone, const struct alloc_request *request)
 	return index;
 }
 
+void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_owner owner)
+{
+	struct pcp *pcp = pcp_enter(zone);
+
+	hand_out(zone, pcp, index, order, owner);
+	pcp_leave(pcp);
+}
+
 /* ---- giving -------------------------------------------------------------------------------------------------------
  */
 
@@ -293,16 +301,31 @@ static void give_to_buddy(struct zone *zone, uint32_t index, unsigned int order)
 	spin_unlock(&zone->lock);
 }
 
-void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
+static ALWAYS_INLINE void count_given(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order)
 {
-	struct pcp *pcp = pcp_enter(zone);
 	uint8_t tag = load_relaxed(&zone->tags[index]);
-	unsigned int mt = READ_ONCE(zone->pageblocks[index / PAGEBLOCK_PAGES].migratetype);
 
 	if (unlikely(TAG_OWNER(tag) == PAGE_OWNER_NONE || TAG_ORDER(tag) != order))
 		panic_bad_free(zone, index, order, tag);
 	WRITE_ONCE(pcp->owned_pages[TAG_OWNER(tag)], pcp->owned_pages[TAG_OWNER(tag)] - (1 << order));
 	WRITE_ONCE(pcp->freed_pages, pcp->freed_pages + (1u << order));
+}
+
+void pcp_bypass_give(struct zone *zone, uint32_t index, unsigned int order)
+{
+	struct pcp *pcp = pcp_enter(zone);
+
+	count_given(zone, pcp, index, order);
+	give_to_buddy(zone, index, order);
+	pcp_leave(pcp);
+}
+
+void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
+{
+	struct pcp *pcp = pcp_enter(zone);
+	unsigned int mt = READ_ONCE(zone->pageblocks[index / PAGEBLOCK_PAGES].migratetype);
+
+	count_given(zone, pcp, index, order);
 	if (pcp_serves(order) && mt < MIGRATE_PCPTYPES && pcp_limits(zone, order).high)
 		push(zone, pcp, index, order, mt);
 	else

@@ -56,8 +56,12 @@ uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, en
 uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *request);
 /* Any order, straight from the buddy lists. */
 uint32_t pcp_bypass_take(struct zone *zone, const struct alloc_request *request);
+/* A block that was taken from the buddy lists becomes @owner's: for who chose it himself. */
+void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_owner owner);
 /* Gives back a block of any order. A panic if it is not an allocated block of that order. */
 void pcp_give(struct zone *zone, uint32_t index, unsigned int order);
+/* The same, straight to the buddy lists, where it merges at once. */
+void pcp_bypass_give(struct zone *zone, uint32_t index, unsigned int order);
 /*
  * Everything on @cpu's magazines, or on all CPUs', goes back to the buddy lists. Any CPU may call; with interrupts off
  * it reaches its own only.

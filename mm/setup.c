@@ -29,7 +29,12 @@ static const uint64_t zone_end_pfn[NR_ZONE_TYPES] = {
 	[ZONE_NORMAL] = UINT64_MAX,
 };
 
-static const char *const zone_names[NR_ZONE_TYPES] = {"DMA", "DMA32", "Normal", "Movable"};
+const char *zone_type_name(enum zone_type type)
+{
+	static const char *const names[NR_ZONE_TYPES] = {"DMA", "DMA32", "Normal", "Movable"};
+
+	return names[type];
+}
 
 struct setup {
 	struct memblock *mb;
@@ -141,7 +146,7 @@ static void make_zone(struct setup *setup, struct zone_config *config)
 {
 	struct zone *zone = &memory.zones[memory.nr_zones++];
 
-	config->name = zone_names[config->type];
+	config->name = zone_type_name(config->type);
 	config->pages = page_structs() + config->start_pfn;
 	zone_init(zone, config, setup_alloc(setup, zone_metadata_bytes(config), 128, (uint32_t)config->node));
 	memory.nodes[config->node].zones[config->type] = zone;
@@ -251,6 +256,7 @@ static void make_zonelist(const struct machine *machine, uint32_t from)
 
 	node->id = (int)from;
 	kswapd_init(&node->kswapd);
+	kcompactd_init(&node->kcompactd);
 	for (uint32_t count = 0; count < memory.nr_nodes; count++) {
 		uint32_t next = count ? nearest_node(machine, from, seen) : from;
 

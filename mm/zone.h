@@ -38,6 +38,14 @@ struct pcp_limits {
 	uint16_t high, batch;
 };
 
+/* What compaction remembers of a zone from run to run (mm/compaction.c); under the lock. */
+struct zone_compaction {
+	uint32_t source[2], target; /* pageblocks where the linear scan goes on: [sync], and targets */
+	uint32_t considered;	    /* requests turned away since the last failure, of 2^defer_shift */
+	uint32_t defer_shift;
+	uint32_t order_failed; /* the lowest that failed: smaller ones are not turned away */
+};
+
 struct zone {
 	const char *name; /* "DMA32" */
 	int node;
@@ -58,6 +66,8 @@ struct zone {
 	uint64_t *sets; /* [NR_ORDERS][MIGRATE_TYPES] sets of pageblocks with a free block of that order */
 	uint32_t free_blocks[NR_ORDERS][MIGRATE_TYPES];
 	uint64_t nr_isolated_pageblocks, nr_highatomic_pageblocks;
+
+	struct zone_compaction compaction;
 
 	uint64_t watermark[NR_WATERMARKS];
 	uint64_t watermark_boost;
@@ -113,4 +123,6 @@ static inline uint64_t zone_free_pages(const struct zone *zone)
 /* Pages in pageblocks that are free as a whole, of the types that anybody may use. */
 uint64_t zone_whole_pages(const struct zone *zone);
 
+/* "DMA32" */
+const char *zone_type_name(enum zone_type type);
 const char *migratetype_name(enum migratetype migratetype);

@@ -1,0 +1,46 @@
+/*
+ * Setting pageblocks apart.
+ *
+ * MIGRATE_ISOLATE is a type like the others, whose lists nobody allocates from; the type before is remembered in the
+ * pageblock. Pages of it that are on per-CPU lists at that time may still be handed out: who needs the pageblock
+ * empty drains them after isolating.
+ */
+#include "mm/isolation.h"
+
+#include "kernel/panic.h"
+#include "lib/errno.h"
+#include "mm/buddy.h"
+#include "mm/migrate.h"
+
+bool isolation_can_empty_locked(const struct zone *zone, uint32_t number, unsigned int max_order)
+{
+	uint32_t index = number * PAGEBLOCK_PAGES, end = index + PAGEBLOCK_PAGES;
+	uint8_t tag;
+
+	while (index < end && migrate_find_locked(zone, &index, end, &tag)) {
+		if (TAG_ORDER(tag) > max_order || !movable_ops_of(TAG_OWNER(tag)))
+			return false;
+		index += 1u << TAG_ORDER(tag);
+	}
+	return true;
+}
+
+int isolation_begin_locked(struct zone *zone, uint32_t number, unsigned int max_order)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	if (!(pageblock->flags & PAGEBLOCK_PRESENT) || pageblock->migratetype == MIGRATE_ISOLATE ||
+	    !isolation_can_empty_locked(zone, number, max_order))
+		return -EBUSY;
+	pageblock->isolated_type = pageblock->migratetype;
+	buddy_set_migratetype_locked(zone, number, MIGRATE_ISOLATE);
+	zone->nr_isolated_pageblocks++;
+	return 0;
+}
+
+void isolation_end_locked(struct zone *zone, uint32_t number)
+{
+	ASSERT(zone->pageblocks[number].migratetype == MIGRATE_ISOLATE, "pageblock %u is not isolated", number);
+	buddy_set_migratetype_locked(zone, number, zone->pageblocks[number].isolated_type);
+	zone->nr_isolated_pageblocks--;
+}

@@ -1,0 +1,14 @@
+/*
+ * Isolated pageblocks: their free pages are nobody's until they return to the type that they had. What is freed into
+ * them stays there, so that a pageblock once emptied stays empty.
+ */
+#pragma once
+
+#include "mm/zone.h"
+
+/* -EBUSY: isolated already, or not isolation_can_empty_locked(). All under the zone's lock. */
+int isolation_begin_locked(struct zone *zone, uint32_t number, unsigned int max_order) MUST_CHECK;
+/* Back to its type; its free pages join its neighbours'. */
+void isolation_end_locked(struct zone *zone, uint32_t number);
+/* What is in it is free, on per-CPU lists, or belongs to owners that can move it, in blocks up to @max_order. */
+bool isolation_can_empty_locked(const struct zone *zone, uint32_t number, unsigned int max_order);

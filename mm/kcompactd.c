@@ -1,0 +1,192 @@
+/*
+ * The compaction daemons.
+ *
+ * What is asked for is one order and one highest zone, the largest of all askers; they are taken together when the
+ * thread begins. A zone that the daemon fails in is deferred as for direct compaction. Proactive runs go by the score,
+ * the percentage of free memory outside whole pageblocks: above the high mark a run begins, at the low one it ends;
+ * proactiveness p puts the low mark at 100 - p, at least 5, and the high one 10 above. One that did not lower the
+ * score is followed by a pause of 64 looks.
+ */
+#include "mm/kcompactd.h"
+
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+#include "lib/format.h"
+#include "mm/compaction_internal.h"
+#include "mm/compaction_trace.h"
+#include "mm/pcp.h"
+#include "mm/vmstat.h"
+
+#define LOOK_EVERY_NS (500 * NS_PER_MS)
+#define PAUSE_LOOKS   64u
+
+/* ---- on demand ----------------------------------------------------------------------------------------------------
+ */
+
+static void compact_on_demand(struct node *node, unsigned int order, enum zone_type highest)
+{
+	trace_compaction_daemon(kcompactd_wake, node->id, order, highest);
+	vm_event(compact_daemon_wake);
+	for (unsigned int type = 0; type <= highest && !thread_should_stop(); type++) {
+		struct zone *zone = node->zones[type];
+
+		if (!zone || compaction_deferred(zone, order))
+			continue;
+		if (compact_zone_for(zone, order, highest, true, true) == COMPACT_NOTHING)
+			pcp_drain_all(zone);
+		compaction_keep_whole(zone);
+	}
+}
+
+static bool take_request(struct kcompactd *kcompactd, unsigned int *order, enum zone_type *highest)
+{
+	bool asked;
+
+	spin_lock(&kcompactd->lock);
+	asked = kcompactd->asked;
+	*order = kcompactd->order;
+	*highest = kcompactd->highest;
+	kcompactd->asked = false;
+	kcompactd->order = 0;
+	kcompactd->highest = 0;
+	spin_unlock(&kcompactd->lock);
+	return asked;
+}
+
+void kcompactd_wake(struct node *node, unsigned int order, enum zone_type highest)
+{
+	struct kcompactd *kcompactd = &node->kcompactd;
+
+	if (!order || !load_acquire(&kcompactd->thread))
+		return;
+	spin_lock(&kcompactd->lock);
+	kcompactd->order = MAX(kcompactd->order, order);
+	kcompactd->highest = MAX(kcompactd->highest, highest);
+	kcompactd->asked = true;
+	spin_unlock(&kcompactd->lock);
+	if (wake_up(&kcompactd->wait))
+		trace_compaction_daemon(wakeup_kcompactd, node->id, order, highest);
+}
+
+/* ---- proactively --------------------------------------------------------------------------------------------------
+ */
+
+uint64_t compaction_score_target(void)
+{
+	uint64_t proactiveness = (uint64_t)READ_ONCE(compaction_settings.proactiveness.value);
+
+	return MAX(100 - proactiveness, 5ul);
+}
+
+/* The zones' scores, weighted by size. */
+static uint64_t node_score(const struct node *node)
+{
+	uint64_t score = 0, pages = 0;
+
+	for (unsigned int type = 0; type < NR_ZONE_TYPES; type++) {
+		if (!node->zones[type])
+			continue;
+		score += compaction_score(node->zones[type]) * node->zones[type]->present_pages;
+		pages += node->zones[type]->present_pages;
+	}
+	return pages ? score / pages : 0;
+}
+
+static void compact_proactively(struct node *node)
+{
+	for (unsigned int type = 0; type < NR_ZONE_TYPES && !thread_should_stop(); type++)
+		if (node->zones[type])
+			compaction_proactive(node->zones[type]);
+}
+
+static void look(struct node *node)
+{
+	uint64_t score = node_score(node), high = MIN(compaction_score_target() + 10, 100ul);
+
+	if (!READ_ONCE(compaction_settings.proactiveness.value) || score <= high)
+		return;
+	if (node->kcompactd.proactive_pause) {
+		node->kcompactd.proactive_pause--;
+		return;
+	}
+	compact_proactively(node);
+	if (node_score(node) >= score)
+		node->kcompactd.proactive_pause = PAUSE_LOOKS;
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------------------------
+ */
+
+static bool is_wanted(struct kcompactd *kcompactd)
+{
+	return load_relaxed(&kcompactd->asked) || thread_should_stop();
+}
+
+static int kcompactd_run(void *argument)
+{
+	struct node *node = argument;
+	struct kcompactd *kcompactd = &node->kcompactd;
+
+	memalloc_enter();
+	while (!thread_should_stop()) {
+		enum zone_type highest;
+		unsigned int order;
+
+		if (take_request(kcompactd, &order, &highest)) {
+			compact_on_demand(node, order, highest);
+			continue;
+		}
+		TRACE(mm_compaction_kcompactd_sleep, .node = node->id);
+		if (!wait_event_timeout(&kcompactd->wait, is_wanted(kcompactd), LOOK_EVERY_NS))
+			look(node);
+	}
+	return 0;
+}
+
+void kcompactd_init(struct kcompactd *kcompactd)
+{
+	*kcompactd = (struct kcompactd){0};
+	wait_queue_init(&kcompactd->wait);
+	spin_lock_init(&kcompactd->lock, "kcompactd");
+}
+
+int kcompactd_start(void)
+{
+	for (uint32_t at = 0; at < memory.nr_nodes; at++) {
+		struct node *node = &memory.nodes[at];
+		char name[THREAD_NAME_SIZE];
+		struct thread *thread;
+
+		if (node->kcompactd.thread)
+			continue;
+		format(name, sizeof(name), "kcompactd%u", at);
+		thread = thread_spawn(name, kcompactd_run, node);
+		if (IS_ERR(thread))
+			return -ENOMEM;
+		store_release(&node->kcompactd.thread, thread);
+	}
+	return 0;
+}
+
+void kcompactd_look(void)
+{
+	for (uint32_t at = 0; at < memory.nr_nodes; at++) {
+		memory.nodes[at].kcompactd.proactive_pause = 0;
+		look(&memory.nodes[at]);
+	}
+}
+
+void kcompactd_stop(void)
+{
+	for (uint32_t at = 0; at < memory.nr_nodes; at++) {
+		struct thread *thread = memory.nodes[at].kcompactd.thread;
+
+		if (!thread)
+			continue;
+		store_release(&memory.nodes[at].kcompactd.thread, NULL);
+		thread_stop(thread);
+		thread_join(thread);
+	}
+}

@@ -1,0 +1,30 @@
+/*
+ * kcompactd: a thread per node that makes large blocks before anybody has to wait for them.
+ *
+ * It is woken for a block of some order (kcompactd_wake()); and, by compaction_proactiveness, looks now and then
+ * whether too much of the node's free memory is of no use for whole pageblocks.
+ */
+#pragma once
+
+#include "kernel/wait.h"
+#include "mm/zone.h"
+
+struct thread;
+
+struct kcompactd {
+	struct thread *thread; /* NULL: not started; wake-ups are then no-ops */
+	struct wait_queue wait;
+	struct spinlock lock; /* of what is asked for */
+	unsigned int order;
+	enum zone_type highest;
+	bool asked;
+	uint32_t proactive_pause; /* looks to leave out, after one that brought nothing */
+};
+
+void kcompactd_init(struct kcompactd *kcompactd);
+/* A thread for each node. 0 or -ENOMEM. */
+int kcompactd_start(void) MUST_CHECK;
+/* Ends the threads: for tests. */
+void kcompactd_stop(void);
+/* All of them look whether there is something to do proactively. */
+void kcompactd_look(void);
