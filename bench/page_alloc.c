@@ -25,7 +25,7 @@
 #define PAIRS	    500000u
 #define MAX_THREADS 2
 
-#define GFP_BENCH (GFP_USER | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_WORKLOAD))
+#define GFP_BENCH (GFP_MOVABLE | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_WORKLOAD))
 
 struct allocator {
 	const char *name;
