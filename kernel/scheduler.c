@@ -286,19 +286,9 @@ void thread_unblock(struct thread *thread)
 
 /* ---- preemption and interrupts ---- */
 
-void preempt_disable(void)
+void preempt_catch_up(void)
 {
-	percpu_preempt_add(1);
-	barrier();
-}
-
-void preempt_enable(void)
-{
-	barrier();
-	DEBUG_ASSERT(percpu_preempt_count() > 0, "preempt_enable() without preempt_disable()");
-	percpu_preempt_add(-1);
-	if (unlikely(percpu_need_resched()) && percpu_preempt_count() == 0 && percpu_interrupt_depth() == 0 &&
-	    cpu_irqs_enabled())
+	if (percpu_preempt_count() == 0 && percpu_interrupt_depth() == 0 && cpu_irqs_enabled())
 		thread_yield();
 }
 

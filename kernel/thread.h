@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <arch/preempt.h>
+
 #include "lib/compiler.h"
 #include "lib/format.h"
 
@@ -44,8 +46,7 @@ void thread_on_exit(void (*hook)(struct thread *dying));
 void thread_yield(void);
 void sleep_ns(uint64_t ns);
 
-void preempt_disable(void);
-void preempt_enable(void);
+/* preempt_disable() and preempt_enable() are in <arch/preempt.h>. */
 bool preemptible(void); /* may sleep here: no lock, no preempt_disable, no interrupt */
 bool in_interrupt(void);
 

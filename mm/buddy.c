@@ -228,6 +228,24 @@ uint32_t buddy_take_within_locked(struct zone *zone, uint32_t number, unsigned i
 	return index;
 }
 
+uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count)
+{
+	uint32_t taken = 0;
+
+	while (taken + 2 <= count && zone->free_blocks[MAX_ORDER][mt]) {
+		indices[taken] = take_whole(zone, MAX_ORDER, mt, MAX_ORDER);
+		indices[taken + 1] = indices[taken] + PAGEBLOCK_PAGES;
+		taken += 2;
+	}
+	while (taken < count) {
+		indices[taken] = buddy_take_locked(zone, PAGEBLOCK_ORDER, mt);
+		if (indices[taken] == ZONE_INDEX_NONE)
+			break;
+		taken++;
+	}
+	return taken;
+}
+
 /* ---- freeing ------------------------------------------------------------------------------------------------------
  */
 
@@ -285,6 +303,75 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 		block_in(zone, pageblock, order);
 	else
 		whole_freed(zone, index / PAGEBLOCK_PAGES);
+}
+
+/* The pageblock's bits have changed: its counts and lists follow. */
+static void recount(struct zone *zone, uint32_t number)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+	unsigned int mt = pageblock->migratetype;
+	uint16_t counts[PAGEBLOCK_ORDER];
+
+	pageblock_count(pageblock, counts);
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++) {
+		uint16_t before = pageblock->blocks[order];
+
+		if (before == counts[order])
+			continue;
+		if (!before)
+			block_set_add(&zone->shape, zone_set(zone, order, mt), number);
+		else if (!counts[order])
+			block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
+		zone->free_blocks[order][mt] += (uint32_t)counts[order] - before;
+		pageblock->blocks[order] = counts[order];
+	}
+}
+
+/* Pages of one pageblock, enough of them to count anew instead of merging one by one. */
+static void free_many(struct zone *zone, uint32_t number, const uint32_t *indices, uint32_t count)
+{
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	if (pageblock->whole_order)
+		panic_double_free(zone, indices[0], 0);
+	if (!(pageblock->flags & PAGEBLOCK_MAPPED))
+		buddy_unfold_taken_locked(zone, number);
+	for (uint32_t at = 0; at < count; at++) {
+		uint64_t *word = &pageblock->map[indices[at] % PAGEBLOCK_PAGES / 64], bit = 1ull << indices[at] % 64;
+
+		if (*word & bit)
+			panic_double_free(zone, indices[at], 0);
+		*word |= bit;
+	}
+	pageblock->free_pages += count;
+	free_pages_changed(zone, count);
+	recount(zone, number);
+	if (pageblock->free_pages == PAGEBLOCK_PAGES)
+		whole_freed(zone, number);
+}
+
+#define FREE_MANY  12u /* pages from which it pays */
+#define LOOK_AHEAD 4u  /* pages whose pageblocks are on their way to the cache while others are freed */
+
+void buddy_free_pages_locked(struct zone *zone, const uint32_t *indices, uint32_t count)
+{
+	uint32_t first = 0, end;
+
+	for (; first < count; first = end) {
+		const struct pageblock *later =
+			&zone->pageblocks[indices[MIN(first + LOOK_AHEAD, count - 1)] / PAGEBLOCK_PAGES];
+		uint32_t number = indices[first] / PAGEBLOCK_PAGES;
+
+		__builtin_prefetch(later, 1);
+		__builtin_prefetch((const char *)later + 64, 1);
+		for (end = first + 1; end < count && indices[end] / PAGEBLOCK_PAGES == number; end++)
+			;
+		if (end - first >= FREE_MANY)
+			free_many(zone, number, indices + first, end - first);
+		else
+			for (uint32_t at = first; at < end; at++)
+				buddy_free_locked(zone, indices[at], 0);
+	}
 }
 
 void buddy_add_whole_locked(struct zone *zone, uint32_t first_number, uint32_t end_number)

@@ -37,9 +37,15 @@ uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_
  * ZONE_INDEX_NONE: it has none.
  */
 uint32_t buddy_take_within_locked(struct zone *zone, uint32_t number, unsigned int order);
+/* The same for whole pageblocks: neighbours that are free together are taken together. */
+uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count);
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order);
 /* The bits, tags and page structures of a pageblock that was taken as a whole become valid: none free, nobody's. */
 void buddy_unfold_taken_locked(struct zone *zone, uint32_t number);
+/*
+ * Gives back @count single pages: what lies in one pageblock, one behind the other in @indices, is merged at once.
+ */
+void buddy_free_pages_locked(struct zone *zone, const uint32_t *indices, uint32_t count);
 /* At boot: pageblocks that were never given to the allocator, free as a whole from now on. */
 void buddy_add_whole_locked(struct zone *zone, uint32_t first_number, uint32_t end_number);
 /* The pageblock's free blocks move to the lists of another type. Returns its free pages. */

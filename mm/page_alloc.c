@@ -120,16 +120,17 @@ static void fill_struct(struct page *page)
 	page->private = 0;
 }
 
-static struct page *prepare(struct zone *zone, uint32_t index, const struct alloc_request *request)
+static ALWAYS_INLINE struct page *prepare(struct zone *zone, uint32_t index, uint32_t gfp, unsigned int order,
+					  enum migratetype mt)
 {
 	struct page *page = zone_page(zone, index);
 
-	if (!(request->gfp & GFP_NOSTRUCT))
+	if (!(gfp & GFP_NOSTRUCT))
 		fill_struct(page);
-	kasan_unpoison(page_address(page), PAGE_SIZE << request->order);
-	if (request->gfp & GFP_ZERO)
-		memset(page_address(page), 0, PAGE_SIZE << request->order);
-	trace_page_alloc(page, request->order, request->mt, request->gfp);
+	kasan_unpoison(page_address(page), PAGE_SIZE << order);
+	if (gfp & GFP_ZERO)
+		memset(page_address(page), 0, PAGE_SIZE << order);
+	trace_page_alloc(page, order, mt, gfp);
 	return page;
 }
 
@@ -157,7 +158,7 @@ static struct page *walk_zones(const struct alloc_request *request)
 		if (index == ZONE_INDEX_NONE)
 			index = take_above_mark(*at, request);
 		if (index != ZONE_INDEX_NONE)
-			return prepare(*at, index, request);
+			return prepare(*at, index, request->gfp, request->order, request->mt);
 	}
 	return NULL;
 }
@@ -311,7 +312,7 @@ static NOINLINE struct page *slow_path(struct alloc_request *request)
 	return page ? page : fail(request);
 }
 
-struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
+static NOINLINE struct page *allocate(struct node *node, uint32_t gfp, unsigned int order)
 {
 	struct alloc_request request = {
 		.gfp = gfp,
@@ -319,22 +320,31 @@ struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
 		.mt = migratetype_of(gfp),
 		.owner = owner_of(gfp),
 		.highest = highest_zone(gfp),
-		.node = &memory.nodes[node == NODE_ANY ? (int)cpu_node(cpu_id()) : node],
+		.node = node,
+		.policy = frag_policy_get(),
 	};
-	struct zone *nearest = request.node->zonelist[0];
 	struct page *page;
 
 	if (order > MAX_ORDER)
 		return NULL;
-	if (likely(pcp_serves(order) && zone_is_eligible(nearest, &request))) {
-		uint32_t index = pcp_take(nearest, order, request.mt, request.owner);
-
-		if (likely(index != ZONE_INDEX_NONE))
-			return prepare(nearest, index, &request);
-	}
-	request.policy = frag_policy_get();
 	page = fast_path(&request);
 	return page ? page : slow_path(&request);
+}
+
+/* Most requests end at the nearest zone's magazine, before there is need for a description of them. */
+struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
+{
+	struct node *from = &memory.nodes[node == NODE_ANY ? (int)cpu_node(cpu_id()) : node];
+	struct zone *nearest = from->zonelist[0];
+	enum migratetype mt = migratetype_of(gfp);
+	uint32_t index;
+
+	if (unlikely(!pcp_serves(order) || nearest->type > highest_zone(gfp)))
+		return allocate(from, gfp, order);
+	index = pcp_take(nearest, order, mt, owner_of(gfp));
+	if (unlikely(index == ZONE_INDEX_NONE))
+		return allocate(from, gfp, order);
+	return prepare(nearest, index, gfp, order, mt);
 }
 
 size_t alloc_pages_bulk(int node, uint32_t gfp, size_t count, struct page **pages)

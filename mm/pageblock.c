@@ -112,3 +112,46 @@ unsigned int pageblock_find(const struct pageblock *pageblock, unsigned int orde
 			return at;
 	return PAGEBLOCK_PAGES;
 }
+
+static unsigned int count_bits(uint64_t word)
+{
+	unsigned int bits = 0;
+
+	for (; word; word &= word - 1)
+		bits++;
+	return bits;
+}
+
+/* Folds a word step by step, counting at each what does not become part of a larger block; true if all of it is free.
+ */
+static bool count_in_word(uint64_t word, uint16_t counts[PAGEBLOCK_ORDER])
+{
+	for (unsigned int order = 0; order < WORD_ORDER && word; order++) {
+		uint64_t pairs = word & word >> (1u << order) & aligned_bits(order + 1);
+
+		counts[order] += count_bits(word & ~(pairs | pairs << (1u << order)));
+		word = pairs;
+	}
+	return word;
+}
+
+void pageblock_count(const struct pageblock *pageblock, uint16_t counts[PAGEBLOCK_ORDER])
+{
+	unsigned int full = 0;
+
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++)
+		counts[order] = 0;
+	for (unsigned int at = 0; at < PAGEBLOCK_WORDS; at++)
+		full |= (unsigned int)count_in_word(pageblock->map[at], counts) << at;
+	for (unsigned int order = WORD_ORDER; order < PAGEBLOCK_ORDER; order++) {
+		unsigned int step = 1u << (order - WORD_ORDER), pairs = 0;
+
+		for (unsigned int at = 0; at < PAGEBLOCK_WORDS; at += 2 * step) {
+			bool first = full >> at & 1, second = full >> (at + step) & 1;
+
+			counts[order] += first != second;
+			pairs |= (unsigned int)(first && second) << at;
+		}
+		full = pairs;
+	}
+}

@@ -41,5 +41,7 @@ bool pageblock_run_is_taken(const struct pageblock *pageblock, unsigned int firs
 void pageblock_set_free(struct pageblock *pageblock, unsigned int first, unsigned int pages);
 void pageblock_set_taken(struct pageblock *pageblock, unsigned int first, unsigned int pages);
 void pageblock_fill(struct pageblock *pageblock, bool free);
+/* Free blocks of each order below PAGEBLOCK_ORDER, as the bits say. */
+void pageblock_count(const struct pageblock *pageblock, uint16_t counts[PAGEBLOCK_ORDER]);
 /* The first page of the first free block of exactly this order at or after @from; PAGEBLOCK_PAGES if there is none. */
 unsigned int pageblock_find(const struct pageblock *pageblock, unsigned int order, unsigned int from);

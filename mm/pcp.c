@@ -33,14 +33,16 @@ static uint32_t *items_of(struct pcp *pcp, unsigned int order, enum migratetype 
 	return &pcp->items[class_items[class] + mt * class_capacity[class]];
 }
 
-/* A magazine of single pages holds at most a thousandth of the zone. */
+/* A magazine holds at most a thousandth of the zone, one of whole pageblocks a 256th: they are worth their batches. */
 void pcp_set_limits(struct zone *zone)
 {
 	for (unsigned int class = 0; class < PCP_CLASSES; class ++) {
 		unsigned int order = class < PCP_SMALL_ORDERS ? class : PAGEBLOCK_ORDER;
-		uint64_t high = MIN(zone->managed_pages / 1024 >> order, (uint64_t)class_capacity[class]);
+		uint64_t share = zone->managed_pages / (class < PCP_SMALL_ORDERS ? 1024 : 256) >> order;
+		uint64_t high = MIN(share, (uint64_t)class_capacity[class]);
 
-		zone->pcp_limits[class] = (struct pcp_limits){(uint16_t)high, (uint16_t)MAX(high / 4, 1ul)};
+		zone->pcp_limits[class] = (struct pcp_limits){
+			(uint16_t)high, (uint16_t)MAX(high / (class < PCP_SMALL_ORDERS ? 4 : 2), 1ul)};
 	}
 }
 
@@ -106,14 +108,16 @@ static void pcp_unclaim(struct pcp *pcp)
 /* ---- taking -------------------------------------------------------------------------------------------------------
  */
 
-static void hand_out(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order, enum page_owner owner)
+static ALWAYS_INLINE void hand_out(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order,
+				   enum page_owner owner)
 {
 	store_relaxed(&zone->tags[index], TAG(owner, order));
 	WRITE_ONCE(pcp->owned_pages[owner], pcp->owned_pages[owner] + (1 << order));
 	WRITE_ONCE(pcp->allocated_pages, pcp->allocated_pages + (1u << order));
 }
 
-static uint32_t pop(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt, enum page_owner owner)
+static ALWAYS_INLINE uint32_t pop(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt,
+				  enum page_owner owner)
 {
 	uint16_t *count = &pcp->count[list_of(order, mt)];
 	uint32_t index;
@@ -126,7 +130,7 @@ static uint32_t pop(struct zone *zone, struct pcp *pcp, unsigned int order, enum
 	return index;
 }
 
-uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
+static ALWAYS_INLINE uint32_t take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
 {
 	struct pcp *pcp = pcp_enter(zone);
 	uint32_t index = pop(zone, pcp, order, mt, owner);
@@ -135,12 +139,20 @@ uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, en
 	return index;
 }
 
+/* Single pages are worth code of their own, with everything about the order computed by the compiler. */
+uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
+{
+	return order == 0 ? take(zone, 0, mt, owner) : take(zone, order, mt, owner);
+}
+
 static uint32_t take_batch(struct zone *zone, unsigned int order, enum migratetype mt, uint32_t *items, uint32_t count)
 {
 	uint32_t taken = 0;
 
 	if (order == 0)
 		return buddy_take_pages_locked(zone, mt, items, count);
+	if (order == PAGEBLOCK_ORDER)
+		return buddy_take_pageblocks_locked(zone, mt, items, count);
 	while (taken < count) {
 		items[taken] = buddy_take_locked(zone, order, mt);
 		if (items[taken] == ZONE_INDEX_NONE)
@@ -252,7 +264,8 @@ void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_
  */
 
 /* The oldest @count blocks of a magazine go back. */
-static void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt, uint32_t count)
+static NOINLINE void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt,
+				uint32_t count)
 {
 	uint32_t *items = items_of(pcp, order, mt);
 	uint16_t *held = &pcp->count[list_of(order, mt)];
@@ -262,8 +275,11 @@ static void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, e
 		trace_page_pcpu_drain(zone_page(zone, items[at]), order, mt);
 	}
 	spin_lock(&zone->lock);
-	for (uint32_t at = 0; at < count; at++)
-		buddy_free_locked(zone, items[at], order);
+	if (order == 0)
+		buddy_free_pages_locked(zone, items, count);
+	else
+		for (uint32_t at = 0; at < count; at++)
+			buddy_free_locked(zone, items[at], order);
 	spin_unlock(&zone->lock);
 	WRITE_ONCE(*held, (uint16_t)(*held - count));
 	memmove(items, items + count, *held * sizeof(*items));
@@ -281,7 +297,8 @@ static void NORETURN panic_bad_free(const struct zone *zone, uint32_t index, uns
 	panic("bad free: pfn 0x%lx was allocated with order %u and is freed with order %u", pfn, TAG_ORDER(tag), order);
 }
 
-static void push(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order, enum migratetype mt)
+static ALWAYS_INLINE void push(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order,
+			       enum migratetype mt)
 {
 	uint16_t *count = &pcp->count[list_of(order, mt)];
 	struct pcp_limits limits = pcp_limits(zone, order);
@@ -293,7 +310,7 @@ static void push(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned in
 	WRITE_ONCE(*count, (uint16_t)(*count + 1));
 }
 
-static void give_to_buddy(struct zone *zone, uint32_t index, unsigned int order)
+static NOINLINE void give_to_buddy(struct zone *zone, uint32_t index, unsigned int order)
 {
 	store_relaxed(&zone->tags[index], TAG_NONE);
 	spin_lock(&zone->lock);
@@ -320,7 +337,7 @@ void pcp_bypass_give(struct zone *zone, uint32_t index, unsigned int order)
 	pcp_leave(pcp);
 }
 
-void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
+static ALWAYS_INLINE void give(struct zone *zone, uint32_t index, unsigned int order)
 {
 	struct pcp *pcp = pcp_enter(zone);
 	unsigned int mt = READ_ONCE(zone->pageblocks[index / PAGEBLOCK_PAGES].migratetype);
@@ -331,6 +348,14 @@ void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
 	else
 		give_to_buddy(zone, index, order);
 	pcp_leave(pcp);
+}
+
+void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
+{
+	if (likely(order == 0))
+		give(zone, index, 0);
+	else
+		give(zone, index, order);
 }
 
 static void drain_order(struct zone *zone, struct pcp *pcp, unsigned int order)

@@ -41,7 +41,8 @@ struct thread {
 };
 
 static __thread struct thread *self;
-static __thread int preempt_depth, interrupt_depth;
+__thread int host_preempt_depth;
+static __thread int interrupt_depth;
 __thread bool host_irqs_off;
 static uint32_t next_id;
 static void (*spawn_hooks[MAX_HOOKS])(struct thread *parent, struct thread *child);
@@ -284,20 +285,9 @@ void thread_yield(void)
 	sched_yield();
 }
 
-void preempt_disable(void)
-{
-	preempt_depth++;
-}
-
-void preempt_enable(void)
-{
-	ASSERT(preempt_depth > 0, "preempt_enable without preempt_disable");
-	preempt_depth--;
-}
-
 bool preemptible(void)
 {
-	return preempt_depth == 0 && interrupt_depth == 0;
+	return host_preempt_depth == 0 && interrupt_depth == 0;
 }
 
 bool in_interrupt(void)

@@ -22,9 +22,19 @@ static unsigned int find_slowly(const struct pageblock *pageblock, unsigned int 
 	return PAGEBLOCK_PAGES;
 }
 
+static unsigned int count_slowly(const struct pageblock *pageblock, unsigned int order)
+{
+	unsigned int count = 0;
+
+	for (unsigned int at = 0; (at = find_slowly(pageblock, order, at)) < PAGEBLOCK_PAGES; at += 1u << order)
+		count++;
+	return count;
+}
+
 KTEST(pageblock, blocks_are_found_as_by_looking_at_every_page)
 {
 	struct pageblock pageblock = {0};
+	uint16_t counts[PAGEBLOCK_ORDER];
 	struct rand rand;
 
 	rand_seed(&rand, ktest_seed(t));
@@ -37,7 +47,9 @@ KTEST(pageblock, blocks_are_found_as_by_looking_at_every_page)
 			pageblock_set_free(&pageblock, first, 1u << order);
 		else
 			pageblock_set_taken(&pageblock, first, 1u << order);
+		pageblock_count(&pageblock, counts);
 		for (order = 0; order < PAGEBLOCK_ORDER; order++) {
+			EXPECT_EQ(t, counts[order], count_slowly(&pageblock, order));
 			EXPECT_EQ(t, pageblock_find(&pageblock, order, from), find_slowly(&pageblock, order, from));
 			first = from & ~((1u << order) - 1);
 			EXPECT_EQ(t, pageblock_run_is_free(&pageblock, first, order),
