@@ -107,7 +107,7 @@ static bool may_fragment(struct zone *zone, const struct alloc_request *request,
 static void whole_taken(struct zone *zone, const struct alloc_request *request)
 {
 	if (frag_policy_lacks_whole(request->policy, zone) && (request->gfp & GFP_KSWAPD_RECLAIM))
-		kswapd_wake(&memory.nodes[zone->node], PAGEBLOCK_ORDER, zone->type);
+		kswapd_wake(&memory.nodes[zone->node], request->gfp, PAGEBLOCK_ORDER, zone->type);
 }
 
 static uint32_t take_foreign(struct zone *zone, const struct alloc_request *request, unsigned int have,

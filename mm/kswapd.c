@@ -210,7 +210,7 @@ static int kswapd_main(void *argument)
 	return 0;
 }
 
-void kswapd_wake(struct node *node, unsigned int order, enum zone_type highest)
+void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest)
 {
 	struct kswapd *kswapd = &node->kswapd;
 	bool news;
@@ -224,7 +224,7 @@ void kswapd_wake(struct node *node, unsigned int order, enum zone_type highest)
 	kswapd->highest = MAX(kswapd->highest, highest);
 	spin_unlock(&kswapd->lock);
 	if (news) {
-		TRACE(mm_vmscan_wakeup_kswapd, .nid = node->id, .zid = (int)highest, .order = (int)order);
+		TRACE(mm_vmscan_wakeup_kswapd, .nid = node->id, .order = (int)order, .gfp_flags = gfp);
 		wake_up(&kswapd->wait);
 	}
 }

@@ -28,5 +28,5 @@ void kswapd_init(struct kswapd *kswapd);
 int kswapd_start(void) MUST_CHECK;
 /* Ends the threads: for tests. */
 void kswapd_stop(void);
-/* Asks for free memory up to @highest, in blocks of @order. Callable with zone->lock held. */
-void kswapd_wake(struct node *node, unsigned int order, enum zone_type highest);
+/* Asks for free memory up to @highest, in blocks of @order, for a request with @gfp. Callable with zone->lock held. */
+void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest);

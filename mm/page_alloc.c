@@ -208,7 +208,7 @@ static void wake_kswapds(const struct alloc_request *request)
 		if (!zone_is_eligible(*at, request) || (*at)->node == last)
 			continue;
 		last = (*at)->node;
-		kswapd_wake(&memory.nodes[last], request->order, request->highest);
+		kswapd_wake(&memory.nodes[last], request->gfp, request->order, request->highest);
 	}
 }
 

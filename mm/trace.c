@@ -64,7 +64,8 @@ TRACE_EVENT_DEFINE(kmem, mm_page_alloc_extfrag,
 TRACE_EVENT_DEFINE(kmem, mm_fragmentation_stall, "nid=%d duration=%u", r->nid, r->duration);
 TRACE_EVENT_DEFINE(vmscan, mm_vmscan_kswapd_sleep, "nid=%d", r->nid);
 TRACE_EVENT_DEFINE(vmscan, mm_vmscan_kswapd_wake, "nid=%d order=%d", r->nid, r->order);
-TRACE_EVENT_DEFINE(vmscan, mm_vmscan_wakeup_kswapd, "nid=%d order=%d gfp_flags=", r->nid, r->order);
+TRACE_EVENT_DEFINE(vmscan, mm_vmscan_wakeup_kswapd, "nid=%d order=%d gfp_flags=%s", r->nid, r->order,
+		   GFP_TEXT(r->gfp_flags));
 
 void trace_page_alloc_slow(const struct page *page, unsigned int order, enum migratetype mt, uint32_t gfp)
 {

@@ -21,7 +21,7 @@ TRACE_EVENT_DECLARE(mm_page_alloc_extfrag, const void *page; uint64_t pfn; int32
 TRACE_EVENT_DECLARE(mm_fragmentation_stall, int32_t nid; uint32_t duration;);
 TRACE_EVENT_DECLARE(mm_vmscan_kswapd_sleep, int32_t nid;);
 TRACE_EVENT_DECLARE(mm_vmscan_kswapd_wake, int32_t nid; int32_t order;);
-TRACE_EVENT_DECLARE(mm_vmscan_wakeup_kswapd, int32_t nid; int32_t zid; int32_t order;);
+TRACE_EVENT_DECLARE(mm_vmscan_wakeup_kswapd, int32_t nid; int32_t order; uint32_t gfp_flags;);
 
 /* @page may be NULL: the allocation failed. */
 void trace_page_alloc_slow(const struct page *page, unsigned int order, enum migratetype mt, uint32_t gfp);

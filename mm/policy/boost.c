@@ -12,11 +12,12 @@ void frag_boost(struct zone *zone, const struct alloc_request *request)
 {
 	watermark_boost_locked(zone, PAGEBLOCK_PAGES);
 	if (request->gfp & GFP_KSWAPD_RECLAIM)
-		kswapd_wake(&memory.nodes[zone->node], 0, zone->type);
+		kswapd_wake(&memory.nodes[zone->node], request->gfp, 0, zone->type);
 }
 
-const struct frag_policy frag_policy_boost = {
+static const struct frag_policy boost = {
 	.name = "boost",
 	.restrictions = frag_restrict_first_walk,
 	.fragmenting = frag_boost,
 };
+FRAG_POLICY(boost);

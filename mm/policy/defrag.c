@@ -40,9 +40,10 @@ static uint64_t whole_pages_wanted(const struct zone *zone)
 	return MAX(wanted, 4ul) * PAGEBLOCK_PAGES;
 }
 
-const struct frag_policy frag_policy_defrag = {
+static const struct frag_policy defrag = {
 	.name = "defrag",
 	.restrictions = restrictions,
 	.fragmenting = frag_boost,
 	.whole_pages_wanted = whole_pages_wanted,
 };
+FRAG_POLICY(defrag);

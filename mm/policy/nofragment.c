@@ -11,7 +11,8 @@ uint32_t frag_restrict_first_walk(const struct alloc_request *request)
 	return request->stage == ALLOC_FAST ? ALLOC_NOFRAGMENT | ALLOC_LOCAL : 0;
 }
 
-const struct frag_policy frag_policy_nofragment = {
+static const struct frag_policy nofragment = {
 	.name = "nofragment",
 	.restrictions = frag_restrict_first_walk,
 };
+FRAG_POLICY(nofragment);

@@ -3,19 +3,16 @@
  */
 #include "mm/policy/policy.h"
 
+#include "kernel/panic.h"
 #include "kernel/vfile.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 
-/* A new policy is one file, and its name here twice. */
-static const struct frag_policy *const policies[] = {
-	&frag_policy_vanilla, &frag_policy_nofragment, &frag_policy_boost, &frag_policy_stall, &frag_policy_defrag,
-};
-static const char *const names[] = {"vanilla", "nofragment", "boost", "stall", "defrag", NULL};
+#define MAX_POLICIES 32
 
-#define DEFAULT_POLICY 3 /* stall */
-_Static_assert(ARRAY_SIZE(names) == ARRAY_SIZE(policies) + 1, "every policy has a name");
+extern const struct frag_policy *const __start_kfrag_policies[] WEAK;
+extern const struct frag_policy *const __stop_kfrag_policies[] WEAK;
 
 static const struct frag_policy *current_policy = &frag_policy_stall;
 
@@ -31,17 +28,20 @@ bool frag_policy_lacks_whole(const struct frag_policy *policy, const struct zone
 
 static int choose(struct vfile_choice *choice UNUSED, uint32_t which)
 {
-	store_release(&current_policy, policies[which]);
+	store_release(&current_policy, __start_kfrag_policies[which]);
 	return 0;
 }
 
-static struct vfile_choice frag_policy = {.names = names, .chosen = DEFAULT_POLICY, .choose = choose};
+static const char *names[MAX_POLICIES + 1];
+static struct vfile_choice frag_policy = {.names = names, .choose = choose};
 
 int frag_policy_set(const char *name)
 {
-	for (uint32_t which = 0; names[which]; which++)
-		if (strcmp(names[which], name) == 0) {
-			WRITE_ONCE(frag_policy.chosen, which);
+	size_t count = (size_t)(__stop_kfrag_policies - __start_kfrag_policies);
+
+	for (uint32_t which = 0; which < count; which++)
+		if (strcmp(__start_kfrag_policies[which]->name, name) == 0) {
+			store_relaxed(&frag_policy.chosen, which);
 			return choose(&frag_policy, which);
 		}
 	return -EINVAL;
@@ -56,7 +56,15 @@ unsigned int fragment_stall_order(void)
 
 int frag_policy_files_init(void)
 {
-	int error = vfile_add_choice("/proc/sys/vm/frag_policy", &frag_policy);
+	size_t count = (size_t)(__stop_kfrag_policies - __start_kfrag_policies);
+	int error;
+
+	ASSERT(count <= MAX_POLICIES);
+	for (size_t at = 0; at < count; at++)
+		names[at] = __start_kfrag_policies[at]->name;
+	error = frag_policy_set(frag_policy_get()->name);
+	if (!error)
+		error = vfile_add_choice("/proc/sys/vm/frag_policy", &frag_policy);
 
 	return error ? error : vfile_add_int("/proc/sys/vm/fragment_stall_order", &stall_order);
 }

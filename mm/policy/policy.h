@@ -24,8 +24,12 @@ struct frag_policy {
 	uint64_t (*whole_pages_wanted)(const struct zone *zone);
 };
 
-extern const struct frag_policy frag_policy_vanilla, frag_policy_nofragment, frag_policy_boost, frag_policy_stall,
-	frag_policy_defrag;
+/* Behind a policy's table: makes it one of those that can be chosen. */
+#define FRAG_POLICY(policy) \
+	static const struct frag_policy *const policy##_entry TABLE_ENTRY(kfrag_policies) = &(policy)
+
+/* The one to begin with. */
+extern const struct frag_policy frag_policy_stall;
 
 /* The one in force. */
 const struct frag_policy *frag_policy_get(void);

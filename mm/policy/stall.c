@@ -48,7 +48,7 @@ static void stall(const struct alloc_request *request)
 	spin_unlock(&zone->lock);
 	kswapd = &memory.nodes[zone->node].kswapd;
 	progress = READ_ONCE(kswapd->progress);
-	kswapd_wake(&memory.nodes[zone->node], 0, zone->type);
+	kswapd_wake(&memory.nodes[zone->node], request->gfp, 0, zone->type);
 	start = time_ns();
 	wait_event_timeout(&kswapd->pfmemalloc_wait, READ_ONCE(kswapd->progress) != progress || thread_should_stop(),
 			   STALL_NS);
@@ -65,3 +65,4 @@ const struct frag_policy frag_policy_stall = {
 	.fragmenting = frag_boost,
 	.stall = stall,
 };
+FRAG_POLICY(frag_policy_stall);

@@ -3,4 +3,5 @@
  */
 #include "mm/policy/policy.h"
 
-const struct frag_policy frag_policy_vanilla = {.name = "vanilla"};
+static const struct frag_policy vanilla = {.name = "vanilla"};
+FRAG_POLICY(vanilla);

@@ -46,7 +46,7 @@ KTEST(kswapd, a_boost_is_worked_off)
 	watermark_boost_locked(zone, PAGEBLOCK_PAGES);
 	spin_unlock(&zone->lock);
 	EXPECT(t, zone->watermark_boost > 0);
-	kswapd_wake(&memory.nodes[zone->node], 0, zone->type);
+	kswapd_wake(&memory.nodes[zone->node], GFP_KERNEL, 0, zone->type);
 	EXPECT(t, wait_for(boost_is_gone, zone));
 }
 
@@ -61,7 +61,7 @@ KTEST(kswapd, who_waits_is_woken_after_a_run)
 	uint64_t before = READ_ONCE(kswapd->progress), start = time_ns();
 
 	need_kswapd(t);
-	kswapd_wake(&memory.nodes[0], 0, ZONE_NORMAL);
+	kswapd_wake(&memory.nodes[0], GFP_KERNEL, 0, ZONE_NORMAL);
 	EXPECT(t, wait_event_timeout(&kswapd->pfmemalloc_wait, has_progressed(&before), 20 * NS_PER_S));
 	EXPECT(t, time_ns() - start < 20 * NS_PER_S); /* woken, not timed out */
 }
