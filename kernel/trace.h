@@ -18,16 +18,18 @@
 
 struct trace_event {
 	const char *system, *name;
-	const char *format; /* the printf format of its fields, for the format file */
+	const char *fields, *format, *arguments; /* as they stand in the source, for the format file */
 	void (*show)(struct sink *out, const void *record);
 	uint16_t record_bytes;
 	bool enabled;
 };
 
-#define TRACE_EVENT_DECLARE(event, fields) \
-	struct trace_record_##event {      \
-		fields                     \
-	};                                 \
+#define TRACE_STRING_OF(...) #__VA_ARGS__
+#define TRACE_EVENT_DECLARE(event, ...)                                                 \
+	struct trace_record_##event {                                                   \
+		__VA_ARGS__                                                             \
+	};                                                                              \
+	static const char trace_fields_##event[] UNUSED = TRACE_STRING_OF(__VA_ARGS__); \
 	extern struct trace_event trace_event_##event
 
 #define TRACE_EVENT_DEFINE(system_, event, fmt, ...)                         \
@@ -39,7 +41,9 @@ struct trace_event {
 	struct trace_event trace_event_##event = {                           \
 		.system = #system_,                                          \
 		.name = #event,                                              \
+		.fields = trace_fields_##event,                              \
 		.format = fmt,                                               \
+		.arguments = #__VA_ARGS__,                                   \
 		.show = trace_show_##event,                                  \
 		.record_bytes = sizeof(struct trace_record_##event),         \
 	};                                                                   \

@@ -148,11 +148,69 @@ static int event_enable_store(void *context, char *text, size_t length UNUSED)
 	return enable_parsed(text, event->system, event->name);
 }
 
+struct field_type {
+	const char *name;
+	uint8_t bytes;
+	bool is_signed;
+};
+
+static const struct field_type field_types[] = {
+	{"uint64_t", 8, false}, {"int64_t", 8, true},  {"uint32_t", 4, false}, {"int32_t", 4, true},
+	{"uint16_t", 2, false}, {"uint8_t", 1, false}, {"bool", 1, false},
+};
+
+/* Whatever is not in the table is a pointer: a pointer is what records have besides. */
+static struct field_type field_type_of(const char *declaration)
+{
+	for (size_t at = 0; at < ARRAY_SIZE(field_types); at++)
+		if (strncmp(declaration, field_types[at].name, strlen(field_types[at].name)) == 0)
+			return field_types[at];
+	return (struct field_type){"pointer", 8, false};
+}
+
+/* One "type name;" of the record as Linux shows it; what follows behind it. */
+static const char *show_field(struct sink *out, const char *at, unsigned int *offset)
+{
+	struct field_type type;
+	int length = 0;
+
+	while (*at == ' ')
+		at++;
+	while (at[length] && at[length] != ';')
+		length++;
+	if (!at[length])
+		return NULL;
+	type = field_type_of(at);
+	*offset = (unsigned int)ALIGN_UP(*offset, type.bytes);
+	sink_printf(out, "\tfield:%.*s;\toffset:%u;\tsize:%u;\tsigned:%d;\n", length, at, *offset, type.bytes,
+		    type.is_signed);
+	*offset += type.bytes;
+	return at + length + 1;
+}
+
+/* "r->" of the source is "REC->" to readers. */
+static void show_arguments(struct sink *out, const char *text)
+{
+	for (; *text; text++)
+		if (strncmp(text, "r->", 3) == 0) {
+			sink_printf(out, "REC->");
+			text += 2;
+		} else {
+			sink_printf(out, "%c", *text);
+		}
+}
+
 static int event_format_show(struct sink *out, void *context)
 {
 	const struct trace_event *event = context;
+	unsigned int offset = 0;
 
-	sink_printf(out, "name: %s\nformat:\n\tprint fmt: \"%s\"\n", event->name, event->format);
+	sink_printf(out, "name: %s\nformat:\n", event->name);
+	for (const char *at = event->fields; at;)
+		at = show_field(out, at, &offset);
+	sink_printf(out, "\nprint fmt: \"%s\", ", event->format);
+	show_arguments(out, event->arguments);
+	sink_printf(out, "\n");
 	return 0;
 }
 

@@ -137,3 +137,14 @@ KTEST(trace, the_size_is_settled_once_there_are_rings)
 	EXPECT_OK(t, vfile_read("/sys/kernel/tracing/buffer_size_kb", &size.sink));
 	EXPECT_STR(t, text, "128\n");
 }
+
+KTEST(trace, the_format_file_describes_every_field)
+{
+	struct text text;
+
+	text_init(&text, shown, sizeof(shown));
+	EXPECT_OK(t, vfile_read("/sys/kernel/tracing/events/ktest/test_ping/format", &text.sink));
+	EXPECT(t, strstr(shown, "field:uint64_t number;\toffset:0;\tsize:8;\tsigned:0;"));
+	EXPECT(t, strstr(shown, "field:uint32_t side;\toffset:8;\tsize:4;\tsigned:0;"));
+	EXPECT(t, strstr(shown, "print fmt: \"number=%llu side=%u\", (unsigned long long)REC->number, REC->side\n"));
+}
