@@ -101,3 +101,4 @@ struct compaction_settings {
 	struct vfile_choice scan;
 };
 extern struct compaction_settings compaction_settings;
+int compaction_files_init(void) MUST_CHECK;

@@ -113,7 +113,8 @@ static int compact_memory_store(void *context UNUSED, char *text, size_t length 
 
 static void proactiveness_changed(struct vfile_int *setting UNUSED)
 {
-	kcompactd_look();
+	for (uint32_t node = 0; node < memory.nr_nodes; node++)
+		kcompactd_look(&memory.nodes[node]);
 }
 
 static const struct {
@@ -125,7 +126,7 @@ static const struct {
 	{"/proc/sys/vm/compact_memory", {.store = compact_memory_store}},
 };
 
-static int add_files(void)
+int compaction_files_init(void)
 {
 	int error = vfile_add_int("/proc/sys/vm/extfrag_threshold", &compaction_settings.extfrag_threshold);
 
@@ -140,7 +141,9 @@ static int add_files(void)
 
 int compaction_init(void)
 {
-	int error = add_files();
+	int error = compaction_files_init();
 
-	return error ? error : kcompactd_start();
+	for (uint32_t node = 0; node < memory.nr_nodes && !error; node++)
+		error = kcompactd_start(&memory.nodes[node]);
+	return error;
 }

@@ -48,7 +48,7 @@ static bool take_request(struct kcompactd *kcompactd, unsigned int *order, enum 
 	asked = kcompactd->asked;
 	*order = kcompactd->order;
 	*highest = kcompactd->highest;
-	kcompactd->asked = false;
+	WRITE_ONCE(kcompactd->asked, false);
 	kcompactd->order = 0;
 	kcompactd->highest = 0;
 	spin_unlock(&kcompactd->lock);
@@ -59,12 +59,12 @@ void kcompactd_wake(struct node *node, unsigned int order, enum zone_type highes
 {
 	struct kcompactd *kcompactd = &node->kcompactd;
 
-	if (!order || !load_acquire(&kcompactd->thread))
+	if (!order || !READ_ONCE(kcompactd->thread))
 		return;
 	spin_lock(&kcompactd->lock);
 	kcompactd->order = MAX(kcompactd->order, order);
 	kcompactd->highest = MAX(kcompactd->highest, highest);
-	kcompactd->asked = true;
+	WRITE_ONCE(kcompactd->asked, true);
 	spin_unlock(&kcompactd->lock);
 	if (wake_up(&kcompactd->wait))
 		trace_compaction_daemon(wakeup_kcompactd, node->id, order, highest);
@@ -121,7 +121,7 @@ static void look(struct node *node)
 
 static bool is_wanted(struct kcompactd *kcompactd)
 {
-	return load_relaxed(&kcompactd->asked) || thread_should_stop();
+	return READ_ONCE(kcompactd->asked) || READ_ONCE(kcompactd->look) || thread_should_stop();
 }
 
 static int kcompactd_run(void *argument)
@@ -139,7 +139,10 @@ static int kcompactd_run(void *argument)
 			continue;
 		}
 		TRACE(mm_compaction_kcompactd_sleep, .node = node->id);
-		if (!wait_event_timeout(&kcompactd->wait, is_wanted(kcompactd), LOOK_EVERY_NS))
+		wait_event_timeout(&kcompactd->wait, is_wanted(kcompactd), LOOK_EVERY_NS);
+		if (atomic_exchange(&kcompactd->look, false))
+			kcompactd->proactive_pause = 0;
+		if (!READ_ONCE(kcompactd->asked))
 			look(node);
 	}
 	return 0;
@@ -152,41 +155,32 @@ void kcompactd_init(struct kcompactd *kcompactd)
 	spin_lock_init(&kcompactd->lock, "kcompactd");
 }
 
-int kcompactd_start(void)
+int kcompactd_start(struct node *node)
 {
-	for (uint32_t at = 0; at < memory.nr_nodes; at++) {
-		struct node *node = &memory.nodes[at];
-		char name[THREAD_NAME_SIZE];
-		struct thread *thread;
+	char name[THREAD_NAME_SIZE];
+	struct thread *thread;
 
-		if (node->kcompactd.thread)
-			continue;
-		format(name, sizeof(name), "kcompactd%u", at);
-		thread = thread_spawn(name, kcompactd_run, node);
-		if (IS_ERR(thread))
-			return -ENOMEM;
-		store_release(&node->kcompactd.thread, thread);
-	}
+	format(name, sizeof(name), "kcompactd%d", node->id);
+	thread = thread_spawn(name, kcompactd_run, node);
+	if (IS_ERR(thread))
+		return -ENOMEM;
+	WRITE_ONCE(node->kcompactd.thread, thread);
 	return 0;
 }
 
-void kcompactd_look(void)
+void kcompactd_look(struct node *node)
 {
-	for (uint32_t at = 0; at < memory.nr_nodes; at++) {
-		memory.nodes[at].kcompactd.proactive_pause = 0;
-		look(&memory.nodes[at]);
-	}
+	WRITE_ONCE(node->kcompactd.look, true);
+	wake_up(&node->kcompactd.wait);
 }
 
-void kcompactd_stop(void)
+void kcompactd_stop(struct node *node)
 {
-	for (uint32_t at = 0; at < memory.nr_nodes; at++) {
-		struct thread *thread = memory.nodes[at].kcompactd.thread;
+	struct thread *thread = node->kcompactd.thread;
 
-		if (!thread)
-			continue;
-		store_release(&memory.nodes[at].kcompactd.thread, NULL);
-		thread_stop(thread);
-		thread_join(thread);
-	}
+	if (!thread)
+		return;
+	WRITE_ONCE(node->kcompactd.thread, NULL);
+	thread_stop(thread);
+	thread_join(thread);
 }

@@ -17,14 +17,16 @@ struct kcompactd {
 	struct spinlock lock; /* of what is asked for */
 	unsigned int order;
 	enum zone_type highest;
-	bool asked;
-	uint32_t proactive_pause; /* looks to leave out, after one that brought nothing */
+	bool asked, look;	  /* for a block; to look whether there is something to do */
+	uint32_t proactive_pause; /* looks to leave out, after one that brought nothing; the thread's own */
 };
 
 void kcompactd_init(struct kcompactd *kcompactd);
-/* A thread for each node. 0 or -ENOMEM. */
-int kcompactd_start(void) MUST_CHECK;
-/* Ends the threads: for tests. */
-void kcompactd_stop(void);
-/* All of them look whether there is something to do proactively. */
-void kcompactd_look(void);
+struct node;
+
+/* The node's thread. 0 or -ENOMEM. */
+int kcompactd_start(struct node *node) MUST_CHECK;
+/* Ends it: for tests. */
+void kcompactd_stop(struct node *node);
+/* It looks at once whether the node's memory is too fragmented; after a change of compaction_proactiveness. */
+void kcompactd_look(struct node *node);

@@ -12,35 +12,6 @@
 
 #define BLOCKS 16u
 
-static uint32_t whole_blocks(const struct zone *zone)
-{
-	uint32_t whole = 0;
-
-	for (uint32_t number = 0; number < zone->nr_pageblocks; number++)
-		whole += zone->pageblocks[number].whole_order != 0;
-	return whole;
-}
-
-/* A zone full of single movable pages: slot n holds page n. */
-static struct movable_owner *full_zone(struct ktest *t, uint32_t pageblocks)
-{
-	struct zone *zone = fixture_zone(t, (uint64_t)pageblocks * PAGEBLOCK_PAGES);
-	struct movable_owner *owner = movable_owner_new(t, zone, pageblocks * PAGEBLOCK_PAGES);
-
-	for (uint32_t slot = 0; owner && slot < owner->nr_slots; slot++)
-		if (!mo_take(owner, slot, 0) || mo_slot_at(owner, slot) != slot)
-			return NULL;
-	return owner;
-}
-
-/* Every @nth page stays. */
-static void thin_out(struct movable_owner *owner, uint32_t first, uint32_t end, uint32_t nth)
-{
-	for (uint32_t slot = first; slot < end; slot++)
-		if (slot % nth)
-			mo_give(owner, slot);
-}
-
 static struct compact_run run_of(struct zone *zone, unsigned int order, const struct compact_scan *scan)
 {
 	return (struct compact_run){.zone = zone, .order = order, .sync = true, .scan = scan};
@@ -55,15 +26,15 @@ static void expect_sound(struct ktest *t, struct movable_owner *owner)
 
 KTEST(compaction, the_scanners_gather_pages_at_the_top)
 {
-	struct movable_owner *owner = full_zone(t, BLOCKS);
+	struct movable_owner *owner = mo_full_zone(t, BLOCKS);
 	struct compact_run run;
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, owner->nr_slots, 2);
-	EXPECT_EQ(t, whole_blocks(owner->zone), 0u);
+	mo_thin_out(owner, 0, owner->nr_slots, 2);
+	EXPECT_EQ(t, mo_whole_pageblocks(owner->zone), 0u);
 	run = run_of(owner->zone, COMPACT_ALL, &compact_linear);
 	EXPECT_EQ(t, compact_zone(&run), COMPACT_NOTHING);
-	EXPECT_EQ(t, whole_blocks(owner->zone), BLOCKS / 2);
+	EXPECT_EQ(t, mo_whole_pageblocks(owner->zone), BLOCKS / 2);
 	for (uint32_t number = 0; number < BLOCKS; number++)
 		EXPECT_EQ(t, owner->zone->pageblocks[number].whole_order != 0, number < BLOCKS / 2);
 	EXPECT_EQ(t, run.migrate.migrated, BLOCKS * PAGEBLOCK_PAGES / 4);
@@ -76,14 +47,14 @@ KTEST(compaction, it_stops_at_the_first_block_that_was_wanted)
 	static const struct compact_scan *const scans[] = {&compact_linear, &compact_fullest};
 
 	for (size_t at = 0; at < ARRAY_SIZE(scans); at++) {
-		struct movable_owner *owner = full_zone(t, BLOCKS);
+		struct movable_owner *owner = mo_full_zone(t, BLOCKS);
 		struct compact_run run;
 
 		REQUIRE(t, owner);
-		thin_out(owner, 0, owner->nr_slots, 4);
+		mo_thin_out(owner, 0, owner->nr_slots, 4);
 		run = run_of(owner->zone, PAGEBLOCK_ORDER, scans[at]);
 		EXPECT_EQ(t, compact_zone(&run), COMPACT_SUCCESS);
-		EXPECT_EQ(t, whole_blocks(owner->zone), 1u);
+		EXPECT_EQ(t, mo_whole_pageblocks(owner->zone), 1u);
 		EXPECT_EQ(t, run.migrate.migrated, PAGEBLOCK_PAGES / 4);
 		expect_sound(t, owner);
 	}
@@ -111,12 +82,12 @@ KTEST(compaction, a_block_moves_as_it_was_allocated)
 
 KTEST(compaction, what_cannot_move_stays)
 {
-	struct movable_owner *owner = full_zone(t, 4);
+	struct movable_owner *owner = mo_full_zone(t, 4);
 	struct compact_run run;
 	uint64_t moved;
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, owner->nr_slots, 8);
+	mo_thin_out(owner, 0, owner->nr_slots, 8);
 	/* One page in pageblock 0 that nobody can move; it takes a hole. */
 	REQUIRE(t,
 		pcp_bypass_take(owner->zone, fixture_request(0, MIGRATE_MOVABLE, PAGE_OWNER_KERNEL)) < PAGEBLOCK_PAGES);
@@ -132,12 +103,12 @@ KTEST(compaction, what_cannot_move_stays)
 
 KTEST(compaction, an_owner_may_refuse_or_be_busy)
 {
-	struct movable_owner *owner = full_zone(t, 4);
+	struct movable_owner *owner = mo_full_zone(t, 4);
 	struct compact_run run;
 	uint64_t failed = vm_event_read(VM_EVENT_pgmigrate_fail);
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, owner->nr_slots, 8);
+	mo_thin_out(owner, 0, owner->nr_slots, 8);
 	owner->busy_now = 40;
 	owner->busy_slot = 8;
 	run = run_of(owner->zone, COMPACT_ALL, &compact_linear);
@@ -153,11 +124,11 @@ KTEST(compaction, an_owner_may_refuse_or_be_busy)
 
 KTEST(compaction, a_pageblock_that_is_given_up_is_no_longer_isolated)
 {
-	struct movable_owner *owner = full_zone(t, 4);
+	struct movable_owner *owner = mo_full_zone(t, 4);
 	uint64_t moved;
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, owner->nr_slots, 8);
+	mo_thin_out(owner, 0, owner->nr_slots, 8);
 	owner->refuse_isolation = 1;
 	EXPECT_EQ(t, compaction_make_pageblocks(owner->zone, 1, &moved), 1u);
 	EXPECT_EQ(t, owner->refuse_isolation, 0u);
@@ -166,11 +137,11 @@ KTEST(compaction, a_pageblock_that_is_given_up_is_no_longer_isolated)
 
 KTEST(compaction, not_sync_leaves_pageblocks_of_other_types_alone)
 {
-	struct movable_owner *owner = full_zone(t, 4);
+	struct movable_owner *owner = mo_full_zone(t, 4);
 	struct compact_run run;
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, owner->nr_slots, 8);
+	mo_thin_out(owner, 0, owner->nr_slots, 8);
 	spin_lock(&owner->zone->lock);
 	for (uint32_t number = 0; number < 4; number++)
 		buddy_set_migratetype_locked(owner->zone, number, MIGRATE_UNMOVABLE);
@@ -184,11 +155,11 @@ KTEST(compaction, not_sync_leaves_pageblocks_of_other_types_alone)
 
 KTEST(compaction, a_run_goes_on_where_the_last_one_ended)
 {
-	struct movable_owner *owner = full_zone(t, BLOCKS);
+	struct movable_owner *owner = mo_full_zone(t, BLOCKS);
 	struct compact_run run;
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, owner->nr_slots, 4);
+	mo_thin_out(owner, 0, owner->nr_slots, 4);
 	for (uint32_t round = 0; round < 3; round++) {
 		run = run_of(owner->zone, PAGEBLOCK_ORDER, &compact_linear);
 		EXPECT_EQ(t, compact_zone(&run), COMPACT_SUCCESS);
@@ -211,12 +182,12 @@ static struct node node_with(struct zone *zone)
 
 KTEST(compaction, after_failures_requests_are_turned_away)
 {
-	struct movable_owner *owner = full_zone(t, 8);
+	struct movable_owner *owner = mo_full_zone(t, 8);
 	struct node node = node_with(owner ? owner->zone : NULL);
 
 	REQUIRE(t, owner);
 	/* Half of every pageblock is free, and nothing lets itself be isolated. */
-	thin_out(owner, 0, owner->nr_slots, 2);
+	mo_thin_out(owner, 0, owner->nr_slots, 2);
 	owner->refuse_isolation = UINT32_MAX;
 	for (uint32_t failure = 1; failure <= 8; failure++) {
 		uint32_t turned_away = 0;
@@ -241,14 +212,14 @@ KTEST(compaction, after_failures_requests_are_turned_away)
 
 KTEST(compaction, without_room_to_move_to_it_does_not_begin)
 {
-	struct movable_owner *owner = full_zone(t, 4);
+	struct movable_owner *owner = mo_full_zone(t, 4);
 	struct node node = node_with(owner ? owner->zone : NULL);
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, 2 * PAGEBLOCK_PAGES, 2);
+	mo_thin_out(owner, 0, 2 * PAGEBLOCK_PAGES, 2);
 	/* Free are 512 pages; while 512 move, both copies exist. */
 	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
-	thin_out(owner, 2 * PAGEBLOCK_PAGES, 4 * PAGEBLOCK_PAGES, 8);
+	mo_thin_out(owner, 2 * PAGEBLOCK_PAGES, 4 * PAGEBLOCK_PAGES, 8);
 	owner->zone->watermark[WATERMARK_LOW] = 4 * PAGEBLOCK_PAGES;
 	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
 	owner->zone->watermark[WATERMARK_LOW] = 0;
@@ -258,7 +229,7 @@ KTEST(compaction, without_room_to_move_to_it_does_not_begin)
 
 KTEST(compaction, a_lack_of_memory_is_not_mended_by_moving)
 {
-	struct movable_owner *owner = full_zone(t, BLOCKS);
+	struct movable_owner *owner = mo_full_zone(t, BLOCKS);
 	struct node node = node_with(owner ? owner->zone : NULL);
 
 	REQUIRE(t, owner);
@@ -279,12 +250,12 @@ KTEST(compaction, a_lack_of_memory_is_not_mended_by_moving)
 
 KTEST(compaction, who_frees_memory_does_not_compact)
 {
-	struct movable_owner *owner = full_zone(t, 4);
+	struct movable_owner *owner = mo_full_zone(t, 4);
 	struct node node = node_with(owner ? owner->zone : NULL);
 	uintptr_t previous;
 
 	REQUIRE(t, owner);
-	thin_out(owner, 0, owner->nr_slots, 4);
+	mo_thin_out(owner, 0, owner->nr_slots, 4);
 	previous = memalloc_enter();
 	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
 	memalloc_leave(previous);
@@ -302,7 +273,7 @@ struct cost {
 /* Pageblocks of different fullness, from nearly empty to nearly full; one in eight holds a page that cannot move. */
 static struct cost cost_of(struct ktest *t, const struct compact_scan *scan, uint64_t seed, uint32_t wanted)
 {
-	struct movable_owner *owner = full_zone(t, 64);
+	struct movable_owner *owner = mo_full_zone(t, 64);
 	struct compact_run run;
 	struct rand rand;
 

@@ -275,3 +275,30 @@ struct movable_owner *movable_owner_new(struct ktest *t, struct zone *zone, uint
 	ktest_defer(t, release, owner);
 	return owner;
 }
+
+uint32_t mo_whole_pageblocks(const struct zone *zone)
+{
+	uint32_t whole = 0;
+
+	for (uint32_t number = 0; number < zone->nr_pageblocks; number++)
+		whole += zone->pageblocks[number].whole_order != 0;
+	return whole;
+}
+
+struct movable_owner *mo_full_zone(struct ktest *t, uint32_t pageblocks)
+{
+	struct zone *zone = fixture_zone(t, (uint64_t)pageblocks * PAGEBLOCK_PAGES);
+	struct movable_owner *owner = movable_owner_new(t, zone, pageblocks * PAGEBLOCK_PAGES);
+
+	for (uint32_t slot = 0; owner && slot < owner->nr_slots; slot++)
+		if (!mo_take(owner, slot, 0) || mo_slot_at(owner, slot) != slot)
+			return NULL;
+	return owner;
+}
+
+void mo_thin_out(struct movable_owner *owner, uint32_t first, uint32_t end, uint32_t nth)
+{
+	for (uint32_t slot = first; slot < end; slot++)
+		if (slot % nth)
+			mo_give(owner, slot);
+}

@@ -48,3 +48,9 @@ bool mo_check_slot(struct movable_owner *owner, uint32_t slot);
 bool mo_check(struct movable_owner *owner);
 /* The slot whose block begins there, or MO_NO_SLOT. */
 uint32_t mo_slot_at(const struct movable_owner *owner, uint32_t index);
+
+/* A private zone full of single movable pages: slot n holds page n. NULL: no memory. */
+struct movable_owner *mo_full_zone(struct ktest *t, uint32_t pageblocks);
+/* Of the slots [@first, @end) every @nth stays. */
+void mo_thin_out(struct movable_owner *owner, uint32_t first, uint32_t end, uint32_t nth);
+uint32_t mo_whole_pageblocks(const struct zone *zone);
