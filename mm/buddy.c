@@ -15,13 +15,19 @@
 #include "lib/errno.h"
 #include "mm/fallback.h"
 
+/* These, types and flags are also read without the lock. */
+static void count_blocks(struct zone *zone, unsigned int order, unsigned int mt, int change)
+{
+	WRITE_ONCE(zone->free_blocks[order][mt], zone->free_blocks[order][mt] + (uint32_t)change);
+}
+
 static void block_in(struct zone *zone, struct pageblock *pageblock, unsigned int order)
 {
 	unsigned int mt = pageblock->migratetype;
 
 	if (pageblock->blocks[order]++ == 0)
 		block_set_add(&zone->shape, zone_set(zone, order, mt), (uint32_t)(pageblock - zone->pageblocks));
-	zone->free_blocks[order][mt]++;
+	count_blocks(zone, order, mt, 1);
 }
 
 static void block_out(struct zone *zone, struct pageblock *pageblock, unsigned int order)
@@ -30,7 +36,7 @@ static void block_out(struct zone *zone, struct pageblock *pageblock, unsigned i
 
 	if (--pageblock->blocks[order] == 0)
 		block_set_remove(&zone->shape, zone_set(zone, order, mt), (uint32_t)(pageblock - zone->pageblocks));
-	zone->free_blocks[order][mt]--;
+	count_blocks(zone, order, mt, -1);
 }
 
 static void free_pages_changed(struct zone *zone, int64_t pages)
@@ -46,22 +52,22 @@ static void whole_in(struct zone *zone, uint32_t number, unsigned int order)
 {
 	unsigned int mt = zone->pageblocks[number].migratetype;
 
-	zone->pageblocks[number].whole_order = (uint8_t)order;
+	WRITE_ONCE(zone->pageblocks[number].whole_order, (uint8_t)order);
 	if (order == MAX_ORDER)
-		zone->pageblocks[number + 1].whole_order = MAX_ORDER;
+		WRITE_ONCE(zone->pageblocks[number + 1].whole_order, MAX_ORDER);
 	block_set_add(&zone->shape, zone_set(zone, order, mt), number);
-	zone->free_blocks[order][mt]++;
+	count_blocks(zone, order, mt, 1);
 }
 
 static void whole_out(struct zone *zone, uint32_t number)
 {
 	unsigned int mt = zone->pageblocks[number].migratetype, order = zone->pageblocks[number].whole_order;
 
-	zone->pageblocks[number].whole_order = 0;
+	WRITE_ONCE(zone->pageblocks[number].whole_order, 0);
 	if (order == MAX_ORDER)
-		zone->pageblocks[number + 1].whole_order = 0;
+		WRITE_ONCE(zone->pageblocks[number + 1].whole_order, 0);
 	block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
-	zone->free_blocks[order][mt]--;
+	count_blocks(zone, order, mt, -1);
 }
 
 /* Free memory of these types may change type; that of the others is set apart. */
@@ -75,12 +81,12 @@ static void whole_freed(struct zone *zone, uint32_t number)
 {
 	struct pageblock *pageblock = &zone->pageblocks[number], *buddy = &zone->pageblocks[number ^ 1];
 
-	pageblock->flags &= ~PAGEBLOCK_MAPPED;
+	WRITE_ONCE(pageblock->flags, pageblock->flags & ~PAGEBLOCK_MAPPED);
 	pageblock->free_pages = PAGEBLOCK_PAGES;
 	if ((number ^ 1) < zone->nr_pageblocks && buddy->whole_order == PAGEBLOCK_ORDER &&
 	    may_mix(pageblock->migratetype, buddy->migratetype)) {
 		whole_out(zone, number ^ 1);
-		buddy->migratetype = pageblock->migratetype;
+		WRITE_ONCE(buddy->migratetype, pageblock->migratetype);
 		whole_in(zone, number & ~1u, MAX_ORDER);
 	} else {
 		whole_in(zone, number, PAGEBLOCK_ORDER);
@@ -118,7 +124,7 @@ static void split_whole(struct zone *zone, uint32_t number)
 
 	whole_detach(zone, number);
 	pageblock_fill(pageblock, true);
-	pageblock->flags |= PAGEBLOCK_MAPPED;
+	WRITE_ONCE(pageblock->flags, pageblock->flags | PAGEBLOCK_MAPPED);
 }
 
 /* Takes a block of order @have off its pageblock's list, its bits still set; the first page's index. */
@@ -272,7 +278,7 @@ void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)
 	if (!(pageblock->flags & PAGEBLOCK_READY))
 		zone_prepare_pageblock(zone, number);
 	pageblock_fill(pageblock, false);
-	pageblock->flags |= PAGEBLOCK_MAPPED;
+	WRITE_ONCE(pageblock->flags, pageblock->flags | PAGEBLOCK_MAPPED);
 }
 
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
@@ -405,10 +411,10 @@ static void move_blocks(struct zone *zone, uint32_t number, enum migratetype to)
 			continue;
 		block_set_remove(&zone->shape, zone_set(zone, order, from), number);
 		block_set_add(&zone->shape, zone_set(zone, order, to), number);
-		zone->free_blocks[order][from] -= pageblock->blocks[order];
-		zone->free_blocks[order][to] += pageblock->blocks[order];
+		count_blocks(zone, order, from, -(int)pageblock->blocks[order]);
+		count_blocks(zone, order, to, pageblock->blocks[order]);
 	}
-	pageblock->migratetype = (uint8_t)to;
+	WRITE_ONCE(pageblock->migratetype, (uint8_t)to);
 }
 
 unsigned int buddy_set_migratetype_locked(struct zone *zone, uint32_t number, enum migratetype mt)
@@ -419,7 +425,7 @@ unsigned int buddy_set_migratetype_locked(struct zone *zone, uint32_t number, en
 		return pageblock->free_pages;
 	if (pageblock->whole_order) {
 		whole_detach(zone, number);
-		pageblock->migratetype = (uint8_t)mt;
+		WRITE_ONCE(pageblock->migratetype, (uint8_t)mt);
 		whole_freed(zone, number);
 	} else {
 		move_blocks(zone, number, mt);

@@ -26,7 +26,7 @@ static void rank(struct compact_ranking *ranking, uint32_t number, uint32_t valu
 	} else {
 		ranking->count++;
 	}
-	for (; at && value + !late <= ranking->entries[at - 1].rank; at--)
+	for (; at > ranking->next && value + !late <= ranking->entries[at - 1].rank; at--)
 		ranking->entries[at] = ranking->entries[at - 1];
 	ranking->entries[at].number = number;
 	ranking->entries[at].rank = value;
@@ -68,7 +68,10 @@ static void fullest_begin(struct compact_run *run)
 	survey(run);
 }
 
-/* Isolates the pageblock if it pays; else it is not looked at again before the hints are forgotten. */
+/*
+ * Isolates the pageblock if all of it can move; else it is not looked at again before the hints are forgotten, and
+ * takes what others have to give away.
+ */
 static bool begin_source_locked(struct compact_run *run, uint32_t number)
 {
 	struct pageblock *pageblock = &run->zone->pageblocks[number];
@@ -78,6 +81,8 @@ static bool begin_source_locked(struct compact_run *run, uint32_t number)
 	if (isolation_begin_locked(run->zone, number, run->migrate.max_order) == 0)
 		return true;
 	pageblock->compact_skip = 1;
+	if (pageblock->migratetype == MIGRATE_MOVABLE)
+		rank(&run->fullest.targets, number, 0, false);
 	return false;
 }
 

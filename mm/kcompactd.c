@@ -4,8 +4,8 @@
  * What is asked for is one order and one highest zone, the largest of all askers; they are taken together when the
  * thread begins. A zone that the daemon fails in is deferred as for direct compaction. Proactive runs go by the score,
  * the percentage of free memory outside whole pageblocks: above the high mark a run begins, at the low one it ends;
- * proactiveness p puts the low mark at 100 - p, at least 5, and the high one 10 above. One that did not lower the
- * score is followed by a pause of 64 looks.
+ * proactiveness p puts the low mark at 100 - p, at least 5, and the high one 10 above, at most at 100: 0 is never. One
+ * that did not lower the score is followed by a pause of 64 looks.
  */
 #include "mm/kcompactd.h"
 
@@ -105,7 +105,7 @@ static void look(struct node *node)
 {
 	uint64_t score = node_score(node), high = MIN(compaction_score_target() + 10, 100ul);
 
-	if (!READ_ONCE(compaction_settings.proactiveness.value) || score <= high)
+	if (score <= high)
 		return;
 	if (node->kcompactd.proactive_pause) {
 		node->kcompactd.proactive_pause--;

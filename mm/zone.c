@@ -82,7 +82,9 @@ void zone_prepare_pageblock(struct zone *zone, uint32_t number)
 	if (!(zone->pageblocks[number].flags & PAGEBLOCK_TAGGED))
 		memset(zone->tags + index, TAG_NONE, PAGEBLOCK_PAGES);
 	memset(zone->pages + index, 0, pages * sizeof(struct page));
-	zone->pageblocks[number].flags |= PAGEBLOCK_TAGGED | PAGEBLOCK_READY;
+	/* zone_tag() reads them without the lock. */
+	store_release(&zone->pageblocks[number].flags,
+		      (uint8_t)(zone->pageblocks[number].flags | PAGEBLOCK_TAGGED | PAGEBLOCK_READY));
 }
 
 /* ---- what is there ------------------------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ void zone_add_free(struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
 uint8_t zone_tag(const struct zone *zone, uint32_t index)
 {
 	const struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
-	unsigned int flags = READ_ONCE(pageblock->flags);
+	unsigned int flags = load_acquire(&pageblock->flags);
 
 	if (!(flags & PAGEBLOCK_PRESENT))
 		return TAG_ABSENT;

@@ -42,6 +42,41 @@ KTEST(compaction, the_scanners_gather_pages_at_the_top)
 	expect_sound(t, owner);
 }
 
+KTEST(compaction, where_the_scanners_meet_nothing_moves_back)
+{
+	struct movable_owner *owner = mo_full_zone(t, BLOCKS);
+	struct compact_run run;
+
+	REQUIRE(t, owner);
+	mo_thin_out(owner, 0, owner->nr_slots, 3);
+	run = run_of(owner->zone, COMPACT_ALL, &compact_linear);
+	EXPECT_EQ(t, compact_zone(&run), COMPACT_NOTHING);
+	EXPECT_EQ(t, mo_whole_pageblocks(owner->zone), BLOCKS * 2 / 3);
+	EXPECT_EQ(t, owner->moves_down, 0u);
+	expect_sound(t, owner);
+}
+
+KTEST(compaction, blocks_as_large_as_the_wanted_one_are_left_alone)
+{
+	struct zone *zone = fixture_zone(t, 4 * PAGEBLOCK_PAGES);
+	struct movable_owner *owner = movable_owner_new(t, zone, 4 * PAGEBLOCK_PAGES);
+	uint32_t slot = 0;
+	struct compact_run run;
+
+	REQUIRE(t, owner);
+	while (slot < 15)
+		REQUIRE(t, mo_take(owner, slot++, 5));
+	while (mo_take(owner, slot, 0))
+		slot++;
+	for (uint32_t at = 15; at < slot; at += 2)
+		mo_give(owner, at);
+	run = run_of(zone, 5, &compact_linear);
+	EXPECT_EQ(t, compact_zone(&run), COMPACT_SUCCESS);
+	EXPECT_EQ(t, run.migrate.failed, 0u);
+	EXPECT_EQ(t, run.migrate.migrated, 16u);
+	expect_sound(t, owner);
+}
+
 KTEST(compaction, it_stops_at_the_first_block_that_was_wanted)
 {
 	static const struct compact_scan *const scans[] = {&compact_linear, &compact_fullest};
@@ -87,8 +122,9 @@ KTEST(compaction, what_cannot_move_stays)
 	uint64_t moved;
 
 	REQUIRE(t, owner);
-	mo_thin_out(owner, 0, owner->nr_slots, 8);
-	/* One page in pageblock 0 that nobody can move; it takes a hole. */
+	mo_thin_out(owner, 0, PAGEBLOCK_PAGES, 16);
+	mo_thin_out(owner, PAGEBLOCK_PAGES, owner->nr_slots, 8);
+	/* One page in pageblock 0, the emptiest, that nobody can move; it takes a hole. */
 	REQUIRE(t,
 		pcp_bypass_take(owner->zone, fixture_request(0, MIGRATE_MOVABLE, PAGE_OWNER_KERNEL)) < PAGEBLOCK_PAGES);
 	EXPECT_EQ(t, compaction_make_pageblocks(owner->zone, 4, &moved), 3u);
@@ -143,13 +179,15 @@ KTEST(compaction, not_sync_leaves_pageblocks_of_other_types_alone)
 	REQUIRE(t, owner);
 	mo_thin_out(owner, 0, owner->nr_slots, 8);
 	spin_lock(&owner->zone->lock);
-	for (uint32_t number = 0; number < 4; number++)
+	for (uint32_t number = 0; number < 3; number++)
 		buddy_set_migratetype_locked(owner->zone, number, MIGRATE_UNMOVABLE);
 	spin_unlock(&owner->zone->lock);
 	run = run_of(owner->zone, PAGEBLOCK_ORDER, &compact_linear);
 	run.sync = false;
 	EXPECT_EQ(t, compact_zone(&run), COMPACT_NOTHING);
 	EXPECT_EQ(t, owner->moves, 0u);
+	run = run_of(owner->zone, PAGEBLOCK_ORDER, &compact_linear);
+	EXPECT_EQ(t, compact_zone(&run), COMPACT_SUCCESS);
 	expect_sound(t, owner);
 }
 
@@ -216,10 +254,10 @@ KTEST(compaction, without_room_to_move_to_it_does_not_begin)
 	struct node node = node_with(owner ? owner->zone : NULL);
 
 	REQUIRE(t, owner);
-	mo_thin_out(owner, 0, 2 * PAGEBLOCK_PAGES, 2);
-	/* Free are 512 pages; while 512 move, both copies exist. */
+	mo_thin_out(owner, 0, 2000, 2);
+	/* Free are 1000 pages; while 512 move, both copies exist: 1024 are needed. */
 	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
-	mo_thin_out(owner, 2 * PAGEBLOCK_PAGES, 4 * PAGEBLOCK_PAGES, 8);
+	mo_thin_out(owner, 0, 4 * PAGEBLOCK_PAGES, 8);
 	owner->zone->watermark[WATERMARK_LOW] = 4 * PAGEBLOCK_PAGES;
 	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
 	owner->zone->watermark[WATERMARK_LOW] = 0;

@@ -125,6 +125,7 @@ static int test_migrate(struct page *from, struct page *to)
 	held->page = to;
 	held->state = MO_HELD;
 	owner->moves++;
+	owner->moves_down += to < from;
 	spin_unlock(&owner->lock);
 	return 0;
 }
@@ -228,7 +229,7 @@ bool mo_check(struct movable_owner *owner)
 	bool good = !owner->wrong;
 
 	for (uint32_t slot = 0; slot < owner->nr_slots; slot++)
-		good &= mo_check_slot(owner, slot);
+		good &= owner->slots[slot].state != MO_ISOLATED && mo_check_slot(owner, slot);
 	return good;
 }
 

@@ -29,11 +29,11 @@ struct movable_owner {
 	uint32_t *slot_of;  /* [spanned pages] slot + 1 of the block that begins there */
 	uint64_t *contents; /* [spanned pages] of a private zone: a word a page */
 	/* What goes wrong on purpose. */
-	uint32_t refuse_isolation; /* the next so many */
-	uint32_t busy_now;	   /* the next so many migrations: -EAGAIN */
-	uint32_t busy_slot;	   /* this one always: -EBUSY; MO_NO_SLOT: none */
-	uint64_t moves;
-	bool wrong; /* operations were called out of order */
+	uint32_t refuse_isolation;  /* the next so many */
+	uint32_t busy_now;	    /* the next so many migrations: -EAGAIN */
+	uint32_t busy_slot;	    /* this one always: -EBUSY; MO_NO_SLOT: none */
+	uint64_t moves, moves_down; /* down: to a lower address */
+	bool wrong;		    /* operations were called out of order */
 };
 
 /* Released, with what it holds, at the end of the test. NULL: no memory. */
@@ -44,7 +44,7 @@ bool mo_take(struct movable_owner *owner, uint32_t slot, unsigned int order);
 bool mo_give(struct movable_owner *owner, uint32_t slot);
 /* The pattern is intact; true for an empty slot. */
 bool mo_check_slot(struct movable_owner *owner, uint32_t slot);
-/* All slots. */
+/* All slots; while nobody moves anything: nothing is isolated. */
 bool mo_check(struct movable_owner *owner);
 /* The slot whose block begins there, or MO_NO_SLOT. */
 uint32_t mo_slot_at(const struct movable_owner *owner, uint32_t index);
