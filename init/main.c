@@ -6,6 +6,7 @@
  */
 #include "kernel/init.h"
 
+#include "arch/x86_64/mmu.h"
 #include "arch/x86_64/platform.h"
 #include "drivers/acpi.h"
 #include "drivers/fw_cfg.h"
@@ -26,6 +27,8 @@
 #include "lib/errno.h"
 #include "mm/compaction.h"
 #include "mm/memory.h"
+#include "mm/vm/files.h"
+#include "mm/vm/mm.h"
 
 static struct machine machine;
 
@@ -60,6 +63,13 @@ static void virtio_start(void)
 	if (virtio_init() != 0 || balloon_init() != 0)
 		panic("no memory for the virtio files");
 	virtio_mmio_find();
+}
+
+static void address_spaces_start(void)
+{
+	mmu_init();
+	if (mm_vm_init() != 0 || vm_files_init() != 0)
+		panic("no memory for address spaces");
 }
 
 /* Ends the run if the command line says so; else the shell. */
@@ -113,6 +123,7 @@ void kernel_main(struct boot_info *info)
 	smp_init(&machine);
 	boot_stamp("all CPUs");
 	work_start_workers();
+	address_spaces_start();
 	if (kswapd_start() != 0)
 		panic("no memory for kswapd");
 	if (compaction_init() != 0)

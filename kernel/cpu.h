@@ -12,7 +12,8 @@ unsigned int cpu_node(unsigned int cpu);
 
 /* Runs @function on @cpu in interrupt context and waits until it has. Interrupts must be on. */
 void cpu_call(unsigned int cpu, void (*function)(void *argument), void *argument);
-/* On all CPUs, this one too. */
+/* On all CPUs of a mask, and on all: this one too if it is among them. */
+void cpu_call_mask(uint64_t cpus, void (*function)(void *argument), void *argument);
 void cpu_call_all(void (*function)(void *argument), void *argument);
 /*
  * On return @cpu has passed a full memory barrier since the call. With it one side of a two-sided handshake can do

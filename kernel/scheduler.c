@@ -17,6 +17,7 @@
  */
 #include <arch/percpu.h>
 
+#include "kernel/address_space.h"
 #include "kernel/cpu.h"
 #include "kernel/panic.h"
 #include "kernel/thread_internal.h"
@@ -189,6 +190,8 @@ static void switch_to(struct run_queue *queue, struct thread *next)
 	queue->previous = previous;
 	store_relaxed(&queue->idling, next->is_idle);
 	percpu_set_thread(next);
+	if (next->slots[THREAD_SLOT_MM])
+		address_space_enter(next->slots[THREAD_SLOT_MM]);
 	arch_switch(&previous->context, &next->context);
 	/* On @previous' stack again, perhaps on another CPU. */
 	scheduler_finish_switch();

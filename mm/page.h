@@ -54,6 +54,11 @@ enum page_flags {		       /* of page cache and anonymous pages; changed with ato
 		  PAGE_DIRTY = 16,
 		  PAGE_ISOLATED = 32, /* taken off by somebody who moves or frees it */
 		  PAGE_UNEVICTABLE = 64,
+		  PAGE_MLOCKED = 128,	 /* in an area that is locked in memory */
+		  PAGE_DEVICE = 256,	 /* device memory: never on an LRU list (mm/vm/device.h) */
+		  PAGE_HUGE = 512,	 /* a block of 2 MiB that address spaces map */
+		  PAGE_KSM = 1024,	 /* one for many that were equal (mm/vm/ksm.h) */
+		  PAGE_LAZY_FREE = 2048, /* its content may be dropped while nobody writes (MADV_FREE) */
 };
 
 struct page {

@@ -42,6 +42,15 @@
 	X(compact_daemon_wake)            \
 	X(compact_daemon_migrate_scanned) \
 	X(compact_daemon_free_scanned)    \
+	X(thp_fault_alloc)                \
+	X(thp_fault_fallback)             \
+	X(thp_collapse_alloc)             \
+	X(thp_split_page)                 \
+	X(thp_split_pmd)                  \
+	X(numa_hint_faults)               \
+	X(numa_pages_migrated)            \
+	X(pglazyfree)                     \
+	X(ksm_merged)                     \
 	X(balloon_inflate)                \
 	X(balloon_deflate)                \
 	X(balloon_migrate)

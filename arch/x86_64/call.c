@@ -96,21 +96,23 @@ void cpu_call(unsigned int cpu, void (*function)(void *argument), void *argument
 	preempt_enable();
 }
 
-void cpu_call_all(void (*function)(void *argument), void *argument)
+void cpu_call_mask(uint64_t cpus, void (*function)(void *argument), void *argument)
 {
-	unsigned int count = cpu_count();
-
-	ASSERT(count == 1 || (cpu_irqs_enabled() && !in_interrupt()),
+	ASSERT(cpu_count() == 1 || (cpu_irqs_enabled() && !in_interrupt()),
 	       "two CPUs that call each other like this wait for ever");
 	preempt_disable();
-	for (unsigned int cpu = 0; cpu < count; cpu++)
-		if (cpu != cpu_id())
-			ask(cpu, function, argument);
-	run_here(function, argument);
-	for (unsigned int cpu = 0; cpu < count; cpu++)
-		if (cpu != cpu_id())
-			wait_for(cpu);
+	for (uint64_t left = cpus & ~BIT(cpu_id()); left; left &= left - 1)
+		ask((unsigned int)__builtin_ctzll(left), function, argument);
+	if (cpus & BIT(cpu_id()))
+		run_here(function, argument);
+	for (uint64_t left = cpus & ~BIT(cpu_id()); left; left &= left - 1)
+		wait_for((unsigned int)__builtin_ctzll(left));
 	preempt_enable();
+}
+
+void cpu_call_all(void (*function)(void *argument), void *argument)
+{
+	cpu_call_mask(UINT64_MAX >> (64 - cpu_count()), function, argument);
 }
 
 static void do_nothing(void *argument UNUSED)

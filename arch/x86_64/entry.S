@@ -87,4 +87,35 @@ read_safely_fault:
 	xorl %eax, %eax
 	ret
 
+/*
+ * int user_copy(void *to, const void *from, size_t bytes): 0, or -EFAULT (mmu.c takes a fault that cannot be resolved
+ * from between begin and end to user_copy_fault).
+ */
+	.globl user_copy, user_copy_begin, user_copy_end, user_copy_fault
+user_copy:
+user_copy_begin:
+	cmpq $8, %rdx
+	jb 2f
+1:	movq (%rsi), %rax
+	movq %rax, (%rdi)
+	addq $8, %rsi
+	addq $8, %rdi
+	subq $8, %rdx
+	cmpq $8, %rdx
+	jae 1b
+2:	testq %rdx, %rdx
+	jz 4f
+3:	movb (%rsi), %al
+	movb %al, (%rdi)
+	incq %rsi
+	incq %rdi
+	decq %rdx
+	jnz 3b
+4:	xorl %eax, %eax
+user_copy_end:
+	ret
+user_copy_fault:
+	movl $-14, %eax
+	ret
+
 	.section .note.GNU-stack, "", @progbits

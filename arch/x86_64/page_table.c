@@ -117,6 +117,13 @@ static uint64_t *descend(struct page_table *table, uint64_t *entry)
 	return entries_at(table, phys);
 }
 
+int page_table_reserve_top(struct page_table *table, uint64_t virt)
+{
+	uint64_t *entries = entries_at(table, table->root);
+
+	return descend(table, &entries[level_index(TOP_LEVEL, virt)]) ? 0 : -ENOMEM;
+}
+
 /* Maps what lies within one table. */
 static int map_level(struct page_table *table, uint64_t *entries, unsigned int level, struct mapping *mapping)
 {

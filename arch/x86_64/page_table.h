@@ -19,6 +19,8 @@ int page_table_init(struct page_table *table) MUST_CHECK;
 /* As paging_map() and so on; the caller serialises changes and flushes. */
 int page_table_map(struct page_table *table, uint64_t virt, uint64_t phys, uint64_t bytes,
 		   unsigned int rights) MUST_CHECK;
+/* The table below the top table's entry for @virt is there afterwards: 0 or -ENOMEM. */
+int page_table_reserve_top(struct page_table *table, uint64_t virt) MUST_CHECK;
 void page_table_unmap(struct page_table *table, uint64_t virt, uint64_t bytes);
 bool page_table_lookup(const struct page_table *table, uint64_t virt, uint64_t *phys, unsigned int *rights);
 

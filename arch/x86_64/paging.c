@@ -66,6 +66,15 @@ int paging_map(uint64_t virt, uint64_t phys, uint64_t bytes, unsigned int rights
 	return result;
 }
 
+int paging_reserve_top(uint64_t virt)
+{
+	unsigned long flags = spin_lock_irqsave(&paging_lock);
+	int result = page_table_reserve_top(&kernel_table, virt);
+
+	spin_unlock_irqrestore(&paging_lock, flags);
+	return result;
+}
+
 bool paging_lookup(uint64_t virt, uint64_t *phys, unsigned int *rights)
 {
 	return kernel_table.root && page_table_lookup(&kernel_table, virt, phys, rights);

@@ -21,6 +21,8 @@ int paging_map(uint64_t virt, uint64_t phys, uint64_t bytes, unsigned int rights
 void paging_unmap(uint64_t virt, uint64_t bytes);
 /* What is behind an address, or false. @phys and @rights may be NULL. Any context, no lock. */
 bool paging_lookup(uint64_t virt, uint64_t *phys, unsigned int *rights);
+/* Makes the top table's entry for @virt, if there is none, so that it never changes again. 0 or -ENOMEM. */
+int paging_reserve_top(uint64_t virt) MUST_CHECK;
 /* For addresses within the kernel image. */
 uint64_t image_to_phys(const void *address);
 /*

@@ -1,13 +1,15 @@
 /*
  * Exceptions: every one of them is a bug, and the panic says which kind in words.
  *
- * The only exception that is expected is the fault of arch_read_safely(), which walks of damaged stacks use. For
- * all others the frame is kept in the per-CPU block, so that the panic can show registers and begin its backtrace
- * where it happened, and the reason is worked out from the vector, the error code and the address.
+ * The only exceptions that are expected are the fault of arch_read_safely(), which walks of damaged stacks use, and
+ * page faults of the accessors to address spaces (mmu.c). For all others the frame is kept in the per-CPU block, so
+ * that the panic can show registers and begin its backtrace where it happened, and the reason is worked out from the
+ * vector, the error code and the address.
  */
 #include "arch/x86_64/trap.h"
 
 #include "arch/x86_64/boot/boot.h"
+#include "arch/x86_64/mmu.h"
 #include "arch/x86_64/msr.h"
 #include "arch/x86_64/percpu_internal.h"
 #include "arch/x86_64/stop.h"
@@ -198,7 +200,7 @@ void trap_dispatch(struct trap_frame *frame)
 	} else if (frame->rip == (uint64_t)read_safely_access &&
 		   (frame->vector == VECTOR_PAGE_FAULT || frame->vector == VECTOR_GENERAL)) {
 		frame->rip = (uint64_t)read_safely_fault;
-	} else {
+	} else if (frame->vector != VECTOR_PAGE_FAULT || !mmu_fault(frame)) {
 		if (frame->vector == VECTOR_NMI)
 			stop_if_asked(frame);
 		exception(frame);

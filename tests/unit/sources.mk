@@ -26,3 +26,5 @@ tests_both += $(addprefix tests/unit/,pci_script.c drivers_acpi_test.c drivers_a
 tests_both += $(addprefix tests/unit/drivers_pci_,bar_test.c files_test.c route_test.c scan_test.c)
 # printk, panic, files, shell, tracing
 tests_both += $(addprefix tests/unit/kernel_,printk_test.c vfile_test.c shell_test.c trace_test.c)
+# address spaces
+tests_both += $(wildcard tests/unit/vm_*.c)

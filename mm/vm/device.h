@@ -1,0 +1,45 @@
+/*
+ * Device memory with page structures of its own, in two kinds:
+ *   - coherent: the CPU reads and writes it like RAM; entries map it (PTE_DEVICE);
+ *   - private: the CPU cannot reach it; parked entries stand for it, and whoever touches one makes it come back.
+ *
+ * The device gives its pages out by itself: no zone, no LRU list, no owner tag.
+ */
+#pragma once
+
+#include "mm/vm/page.h"
+
+enum device_kind { DEVICE_COHERENT, DEVICE_PRIVATE };
+
+struct device_memory {
+	const char *name;
+	enum device_kind kind;
+	uint64_t first_pfn, pages;
+	char *bytes; /* coherent: where the kernel sees it; private: NULL */
+	/* Private: what the device's copy engine does. @page is the number of the page. */
+	void (*copy_out)(struct device_memory *device, uint64_t page, void *to);
+	void (*copy_in)(struct device_memory *device, uint64_t page, const void *from);
+	void *context;
+	struct spinlock lock;
+	struct list_node free; /* struct page.lru */
+	uint64_t used;
+	struct list_node node; /* in the list of all devices */
+};
+
+/*
+ * Registers it; its page structures (of first_pfn on) are valid memory, and filled here. -EEXIST: overlaps. Removing
+ * needs all its pages free (-EBUSY).
+ */
+int device_memory_add(struct device_memory *device) MUST_CHECK;
+int device_memory_remove(struct device_memory *device) MUST_CHECK;
+/* NULL: none has that frame. Any context. */
+struct device_memory *device_of_pfn(uint64_t pfn);
+/* By name; the first registered one of @kind for NULL. */
+struct device_memory *device_find(const char *name, enum device_kind kind);
+/* A page of it, refcount 1, not cleared; NULL: all in use. */
+struct page *device_page_alloc(struct device_memory *device) MUST_CHECK;
+/* From page_put(). */
+void device_page_free(struct page *page);
+bool device_is_private(const struct page *page);
+/* One page, at least one of them private. */
+void device_copy(struct page *to, struct page *from);

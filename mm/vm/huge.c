@@ -1,0 +1,288 @@
+/*
+ * Huge pages made and taken apart: collapse of a table of small pages into one block (khugepaged), splitting of a block
+ * into small pages, and who wants them at all.
+ *
+ * Collapse copies: the entries of the table are taken out, under table_lock, if every page is an LRU page that nobody
+ * else maps or holds. From then on the pages are the collapser's; faults wait for mm->lock. If the table maps the parts
+ * of one block in order, the block only needs its huge entry back.
+ *
+ * A split is a migration to oneself: entries are parked, the block becomes 512 pages, and the entries map those.
+ */
+#include "mm/vm/huge.h"
+
+#include "kernel/memory.h"
+#include "kernel/vfile.h"
+#include "lib/string.h"
+#include "mm/vm/consumers.h"
+#include "mm/vm/page.h"
+#include "mm/vm/rmap.h"
+#include "mm/vm/zap.h"
+#include "mm/vmstat.h"
+
+enum { THP_ALWAYS, THP_MADVISE, THP_NEVER };
+static const char *const thp_names[] = {"always", "madvise", "never", NULL};
+static struct vfile_choice thp_enabled = {.names = thp_names, .chosen = THP_MADVISE};
+
+bool thp_wanted(const struct area *area)
+{
+	uint32_t enabled = load_relaxed(&thp_enabled.chosen);
+
+	if (enabled == THP_NEVER || (area->flags & AREA_NOHUGE))
+		return false;
+	return enabled == THP_ALWAYS || (area->flags & AREA_HUGE);
+}
+
+int huge_files_init(void)
+{
+	return vfile_add_choice("/sys/kernel/mm/transparent_hugepage/enabled", &thp_enabled);
+}
+
+/* ---- collapse ---- */
+
+static struct page *lru_page(const struct area *area, uint64_t address, uint64_t value)
+{
+	return pte_maps(value) ? vm_normal_lru_page(area, address, value) : NULL;
+}
+
+static bool is_zero(uint64_t value)
+{
+	return (value & PTE_SPECIAL) && pte_pfn(value) == zero_page_pfn;
+}
+
+/* Under table_lock: may its content move into a block? */
+static bool collapsible(const struct area *area, uint64_t address, uint64_t value)
+{
+	struct page *page;
+
+	if (!value || is_zero(value))
+		return true;
+	page = lru_page(area, address, value);
+	return page && !page_is(page, PAGE_KSM | PAGE_HUGE | PAGE_MLOCKED | PAGE_LOCKED) && page_owner_is_anon(page) &&
+	       load_relaxed(&page->mapcount) == 1 && load_relaxed(&page->refcount) == 1;
+}
+
+struct collapse {
+	struct mm *mm;
+	struct area *area;
+	uint64_t start;
+	uint64_t *table;
+	struct page *block;
+	uint64_t old[PTE_ENTRIES];
+};
+
+/* All of them, or none. */
+static bool take_entries(struct collapse *collapse)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < PTE_ENTRIES; i++) {
+		if (!collapsible(collapse->area, collapse->start + i * PAGE_SIZE, entry_get(&collapse->table[i])))
+			return false;
+		any |= entry_get(&collapse->table[i]) && !is_zero(entry_get(&collapse->table[i]));
+	}
+	for (unsigned int i = 0; i < PTE_ENTRIES && any; i++)
+		collapse->old[i] = entry_exchange(&collapse->table[i], 0);
+	return any;
+}
+
+static void copy_pages(const struct collapse *collapse)
+{
+	char *to = page_bytes(collapse->block);
+
+	for (unsigned int i = 0; i < PTE_ENTRIES; i++, to += PAGE_SIZE) {
+		uint64_t old = collapse->old[i];
+
+		if (old && !is_zero(old))
+			memcpy(to, entry_bytes(collapse->area, 0, old), PAGE_SIZE);
+		else
+			memory_clear_pages(to, PAGE_SIZE);
+	}
+}
+
+/* The table, now empty, becomes the spare of the huge entry that takes its place. Under table_lock. */
+static void link_block(struct collapse *collapse, struct page *block, uint64_t *entry, bool write)
+{
+	entry_set(entry, entry_for_page(collapse->area, block, write));
+	address_space_flush(&collapse->mm->space, collapse->start, HUGE_BYTES);
+	table_store_spare(collapse->mm, collapse->table);
+	collapse->mm->counters[MM_HUGE]++;
+}
+
+static void put_old_pages(struct collapse *collapse)
+{
+	for (unsigned int i = 0; i < PTE_ENTRIES; i++)
+		zap_old_entry(collapse->mm, collapse->area, collapse->start + i * PAGE_SIZE, collapse->old[i]);
+}
+
+static int collapse_by_copy(struct collapse *collapse, uint64_t *entry)
+{
+	struct mm *mm = collapse->mm;
+	bool taken;
+
+	collapse->block = page_new_anon(mm, collapse->area, collapse->start, HUGE_ORDER);
+	if (!collapse->block)
+		return -ENOMEM;
+	spin_lock(&mm->table_lock);
+	taken = take_entries(collapse);
+	if (taken)
+		address_space_flush(&mm->space, collapse->start, HUGE_BYTES);
+	spin_unlock(&mm->table_lock);
+	if (!taken) {
+		page_put(collapse->block);
+		return -EAGAIN;
+	}
+	copy_pages(collapse);
+	page_mapped(collapse->block);
+	spin_lock(&mm->table_lock);
+	link_block(collapse, collapse->block, entry, collapse->area->flags & AREA_WRITE);
+	mm_count(mm, collapse->block, 1, true);
+	put_old_pages(collapse);
+	spin_unlock(&mm->table_lock);
+	vm_event(thp_collapse_alloc);
+	return 0;
+}
+
+/* The block that the table maps in parts, all of them, in order, by nobody else; or NULL. Under table_lock. */
+static struct page *block_in_parts(const struct collapse *collapse, uint64_t *rights)
+{
+	uint64_t first = entry_get(&collapse->table[0]);
+	struct page *page = first & PTE_PART ? lru_page(collapse->area, collapse->start, first) : NULL;
+
+	*rights = PTE_WRITE;
+	if (!page || load_relaxed(&page->mapcount) != PTE_ENTRIES || page_is(page, PAGE_LOCKED))
+		return NULL;
+	for (unsigned int i = 0; i < PTE_ENTRIES; i++) {
+		uint64_t value = entry_get(&collapse->table[i]);
+
+		if (!(value & PTE_PRESENT) || !(value & PTE_PART) || pte_pfn(value) != page_to_pfn(page) + i)
+			return NULL;
+		*rights &= value;
+	}
+	return page;
+}
+
+static bool collapse_in_place(struct collapse *collapse, uint64_t *entry)
+{
+	struct mm *mm = collapse->mm;
+	struct page *page;
+	uint64_t rights;
+
+	spin_lock(&mm->table_lock);
+	page = block_in_parts(collapse, &rights);
+	if (page) {
+		memory_clear_pages(collapse->table, PAGE_SIZE);
+		link_block(collapse, page, entry, rights & PTE_WRITE);
+		atomic_fetch_sub(&page->mapcount, PTE_ENTRIES - 1);
+		page_put_many(page, PTE_ENTRIES - 1);
+	}
+	spin_unlock(&mm->table_lock);
+	return page;
+}
+
+static int collapse_locked(struct mm *mm, uint64_t start, struct collapse *collapse)
+{
+	struct area *area = area_find(mm, start);
+	uint64_t *entry = area ? table_entry(mm, start, 1) : NULL;
+
+	if (!area || area->ops || area->end < start + HUGE_BYTES || (area->flags & (AREA_NOHUGE | AREA_SHARED)))
+		return -EINVAL;
+	if (!entry || !entry_get(entry))
+		return -ENOENT;
+	if (entry_get(entry) & PTE_HUGE)
+		return 0;
+	collapse->mm = mm;
+	collapse->area = area;
+	collapse->start = start;
+	collapse->table = table_entry(mm, start, 0);
+	return collapse_in_place(collapse, entry) ? 0 : collapse_by_copy(collapse, entry);
+}
+
+int huge_collapse(struct mm *mm, uint64_t start)
+{
+	struct collapse *collapse = kmalloc(sizeof(*collapse));
+	int error;
+
+	if (!collapse)
+		return -ENOMEM;
+	mutex_lock(&mm->lock);
+	error = IS_ALIGNED(start, HUGE_BYTES) ? collapse_locked(mm, start, collapse) : -EINVAL;
+	mutex_unlock(&mm->lock);
+	kfree(collapse);
+	return error;
+}
+
+/* The next place in an area that wants huge pages; USER_END: none. */
+static uint64_t next_place(struct mm *mm, uint64_t from)
+{
+	uint64_t place = USER_END;
+
+	mutex_lock(&mm->lock);
+	for_each_area(area, mm, from, USER_END) {
+		uint64_t start = ALIGN_UP(MAX(from, area->start), HUGE_BYTES);
+
+		if (thp_wanted(area) && !area->ops && start + HUGE_BYTES <= area->end) {
+			place = start;
+			break;
+		}
+	}
+	mutex_unlock(&mm->lock);
+	return place;
+}
+
+uint64_t huge_collapse_pass(struct mm *mm)
+{
+	uint64_t count = 0;
+
+	for (uint64_t at = 0; (at = next_place(mm, at)) < USER_END; at += HUGE_BYTES)
+		count += huge_collapse(mm, at) == 0;
+	return count;
+}
+
+/* ---- splitting ---- */
+
+int huge_split(struct page *page)
+{
+	uint32_t carried = page->flags & (PAGE_DIRTY | PAGE_REFERENCED | PAGE_MLOCKED);
+	struct family *family = page->mapping;
+	uint64_t index = page->index;
+	struct parking parking;
+
+	page_split_entries(page);
+	parking = page_park_entries(page);
+	if (load_relaxed(&page->refcount) != 1) {
+		page_unpark_entries(&parking, page);
+		return -EAGAIN;
+	}
+	split_page(page, 0);
+	for (unsigned int i = 0; i < PTE_ENTRIES; i++) {
+		page[i].mapping = family;
+		page[i].index = index + i;
+		page[i].flags = carried;
+	}
+	page_unpark_entries(&parking, page);
+	/* Each began with one reference; the first page's is the caller's. */
+	for (unsigned int i = 1; i < PTE_ENTRIES; i++)
+		page_put(&page[i]);
+	vm_event(thp_split_page);
+	return 0;
+}
+
+uint64_t huge_split_range(struct mm *mm, uint64_t start, uint64_t bytes)
+{
+	uint64_t count = 0;
+
+	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE) {
+		struct page *page = page_at(mm, at, true);
+
+		if (page && page_is_huge(page) && page_trylock(page)) {
+			bool done = huge_split(page) == 0;
+
+			count += done;
+			if (!done)
+				page_unlock(page);
+		}
+		if (page)
+			page_put(page);
+	}
+	return count;
+}

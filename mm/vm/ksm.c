@@ -1,0 +1,435 @@
+/*
+ * KSM, one pass: every candidate's content is hashed; a merged page with the same hash, or an earlier candidate of the
+ * pass with it, is compared in earnest, and if equal the candidate's entry maps it instead.
+ *
+ * Equal now need not be equal in a moment: so the entry is made read-only and flushed first, under table_lock, then
+ * compared, then replaced. Whoever wants to write waits for table_lock, finds its entry replaced and gets a copy.
+ *
+ * Locking: ksm_lock (mutex) for passes; places_lock (spin) for the nodes' lists of places; nodes_lock (spin, innermost)
+ * for what a page's last reference, dropped anywhere, changes.
+ */
+#include "mm/vm/ksm.h"
+
+#include "kernel/memory.h"
+#include "kernel/panic.h"
+#include "lib/string.h"
+#include "mm/vm/consumers.h"
+#include "mm/vm/page.h"
+#include "mm/vm/zap.h"
+#include "mm/vmstat.h"
+
+#define BUCKETS 256u
+
+/* What page->mapping of a merged page is. */
+struct ksm_node {
+	struct list_node node; /* in a bucket */
+	struct page *page;     /* NULL: gone */
+	uint64_t hash;
+	struct list_node places;
+};
+
+struct ksm_place {
+	struct list_node node;
+	struct family *family; /* with a reference */
+	uint64_t address;
+};
+
+/* A page of this pass that nothing was equal to so far; with a reference to the page. */
+struct candidate {
+	struct list_node node;
+	struct mm *mm;
+	struct page *page;
+	uint64_t address, hash;
+};
+
+static struct mutex ksm_lock = MUTEX_INIT(ksm_lock, "ksm");
+static struct spinlock places_lock = SPINLOCK_INIT("ksm_places");
+static struct spinlock nodes_lock = SPINLOCK_INIT("ksm_nodes");
+static struct list_node merged[BUCKETS]; /* struct ksm_node; of a pass, under ksm_lock */
+static uint64_t nr_shared, nr_merged;
+
+/* ---- merged pages ---- */
+
+void ksm_page_gone(struct page *page)
+{
+	struct ksm_node *node = page->mapping;
+
+	spin_lock(&nodes_lock);
+	node->page = NULL;
+	nr_shared--;
+	spin_unlock(&nodes_lock);
+}
+
+void ksm_page_moved(struct page *from, struct page *to)
+{
+	struct ksm_node *node = from->mapping;
+
+	spin_lock(&nodes_lock);
+	node->page = to;
+	page_mark(to, PAGE_KSM);
+	page_unmark(from, PAGE_KSM);
+	spin_unlock(&nodes_lock);
+}
+
+/* With a reference; NULL: it is gone. */
+static struct page *node_page(struct ksm_node *node)
+{
+	struct page *page;
+
+	spin_lock(&nodes_lock);
+	page = node->page;
+	if (page) {
+		uint32_t count = load_relaxed(&page->refcount);
+
+		while (count && !atomic_cas(&page->refcount, &count, count + 1))
+			;
+		page = count ? page : NULL;
+	}
+	spin_unlock(&nodes_lock);
+	return page;
+}
+
+int ksm_walk(struct page_walk *walk, struct ksm_node *node)
+{
+	struct ksm_place *place;
+	int result = 0;
+
+	spin_lock(&places_lock);
+	list_for_each_entry(place, &node->places, node) {
+		result = family_walk(walk, place->family, place->address);
+		if (result)
+			break;
+	}
+	spin_unlock(&places_lock);
+	return result;
+}
+
+static int add_place(struct ksm_node *node, struct family *family, uint64_t address)
+{
+	struct ksm_place *place = kmalloc(sizeof(*place));
+
+	if (!place)
+		return -ENOMEM;
+	family_get(family);
+	*place = (struct ksm_place){.family = family, .address = address};
+	spin_lock(&places_lock);
+	list_add(&node->places, &place->node);
+	spin_unlock(&places_lock);
+	return 0;
+}
+
+static void free_node(struct ksm_node *node)
+{
+	struct ksm_place *place, *after;
+
+	list_for_each_entry_safe(place, after, &node->places, node) {
+		family_put(place->family);
+		kfree(place);
+	}
+	kfree(node);
+}
+
+/* Nodes whose pages nobody has any more. Under ksm_lock. */
+static void reap(void)
+{
+	struct ksm_node *node, *after;
+
+	for (unsigned int i = 0; i < BUCKETS && merged[i].next; i++)
+		list_for_each_entry_safe(node, after, &merged[i], node) {
+			struct page *page = node_page(node);
+
+			if (page) {
+				page_put(page);
+				continue;
+			}
+			list_del(&node->node);
+			free_node(node);
+		}
+}
+
+/* ---- merging ---- */
+
+static struct page *lru_page(const struct area *area, uint64_t address, uint64_t value)
+{
+	return pte_maps(value) ? vm_normal_lru_page(area, address, value) : NULL;
+}
+
+static uint64_t hash_of(const struct page *page)
+{
+	const uint64_t *words = page_bytes(page);
+	uint64_t hash = 0;
+
+	for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*words); i++)
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ul + (hash >> 29);
+	return hash;
+}
+
+/* The entry is still for @page alone, and the pass's reference is the only other one. Under table_lock. */
+static bool still_alone(const struct page *page, uint64_t value)
+{
+	return pte_maps(value) && !(value & (PTE_SPECIAL | PTE_PART | PTE_HUGE | PTE_HINT)) &&
+	       pte_pfn(value) == page_to_pfn(page) && load_relaxed(&page->mapcount) == 1 &&
+	       load_relaxed(&page->refcount) == 2;
+}
+
+/* @candidate's entry cannot be written to any more. False: it is not what it was. */
+static bool protect(const struct candidate *candidate, uint64_t *entry)
+{
+	uint64_t value = entry_get(entry);
+
+	if (!still_alone(candidate->page, value))
+		return false;
+	if (value & PTE_WRITE) {
+		entry_clear_bits(entry, PTE_WRITE);
+		address_space_flush(&candidate->mm->space, candidate->address, PAGE_SIZE);
+	}
+	return true;
+}
+
+/* The candidate's entry maps @kept instead, if they are equal. */
+static bool merge_into(const struct candidate *candidate, struct page *kept, struct area *area)
+{
+	struct mm *mm = candidate->mm;
+	unsigned int level;
+	uint64_t *entry;
+	bool equal = false;
+
+	spin_lock(&mm->table_lock);
+	entry = table_leaf(mm, candidate->address, &level);
+	if (entry && level == 0 && protect(candidate, entry)) {
+		equal = memcmp(page_bytes(candidate->page), page_bytes(kept), PAGE_SIZE) == 0;
+		if (equal) {
+			uint64_t old = entry_exchange(entry, entry_for_page(area, kept, false));
+
+			page_get(kept);
+			page_mapped(kept);
+			mm_count(mm, kept, 1, false);
+			address_space_flush(&mm->space, candidate->address, PAGE_SIZE);
+			zap_old_entry(mm, area, candidate->address, old);
+		}
+	}
+	spin_unlock(&mm->table_lock);
+	return equal;
+}
+
+/* Under the space's lock: the area is still one for merging. */
+static bool merge(const struct candidate *candidate, struct ksm_node *node, struct page *kept)
+{
+	struct area *area;
+	bool done = false;
+
+	if (add_place(node, candidate->mm->family, candidate->address))
+		return false;
+	mutex_lock(&candidate->mm->lock);
+	area = area_find(candidate->mm, candidate->address);
+	if (area && (area->flags & AREA_MERGEABLE))
+		done = merge_into(candidate, kept, area);
+	mutex_unlock(&candidate->mm->lock);
+	if (done) {
+		vm_event(ksm_merged);
+		atomic_add_relaxed(&nr_merged, 1);
+	}
+	return done;
+}
+
+/* The candidate's own page becomes one to merge into. NULL: it changed, or no memory. */
+static struct ksm_node *make_node(const struct candidate *candidate)
+{
+	struct ksm_node *node = kmalloc(sizeof(*node));
+	unsigned int level;
+	uint64_t *entry;
+	bool alone;
+
+	if (!node)
+		return NULL;
+	*node = (struct ksm_node){.page = candidate->page, .hash = candidate->hash};
+	list_init(&node->places);
+	if (add_place(node, candidate->mm->family, candidate->address)) {
+		kfree(node);
+		return NULL;
+	}
+	mutex_lock(&candidate->mm->lock);
+	spin_lock(&candidate->mm->table_lock);
+	entry = table_leaf(candidate->mm, candidate->address, &level);
+	alone = entry && level == 0 && protect(candidate, entry) && page_trylock(candidate->page);
+	if (alone) {
+		candidate->page->mapping = node;
+		page_mark(candidate->page, PAGE_KSM);
+		page_unlock(candidate->page);
+		spin_lock(&nodes_lock);
+		nr_shared++;
+		spin_unlock(&nodes_lock);
+	}
+	spin_unlock(&candidate->mm->table_lock);
+	mutex_unlock(&candidate->mm->lock);
+	if (!alone) {
+		free_node(node);
+		return NULL;
+	}
+	list_add(&merged[candidate->hash % BUCKETS], &node->node);
+	return node;
+}
+
+static bool merge_with_merged(const struct candidate *candidate)
+{
+	struct ksm_node *node;
+	bool done = false;
+
+	list_for_each_entry(node, &merged[candidate->hash % BUCKETS], node) {
+		struct page *page = node->hash == candidate->hash ? node_page(node) : NULL;
+
+		if (!page)
+			continue;
+		done = page != candidate->page && merge(candidate, node, page);
+		page_put(page);
+		if (done)
+			break;
+	}
+	return done;
+}
+
+static void forget(struct candidate *candidate)
+{
+	list_del(&candidate->node);
+	page_put(candidate->page);
+	mm_put(candidate->mm);
+	kfree(candidate);
+}
+
+static bool merge_with_candidate(const struct candidate *candidate, struct list_node *bucket)
+{
+	struct candidate *other, *after;
+
+	list_for_each_entry_safe(other, after, bucket, node) {
+		struct ksm_node *node;
+		bool done;
+
+		if (other->hash != candidate->hash || other->page == candidate->page)
+			continue;
+		node = make_node(other);
+		done = node && merge(candidate, node, other->page);
+		forget(other);
+		if (done)
+			return true;
+	}
+	return false;
+}
+
+/* ---- a pass ---- */
+
+/* The next page of an area for merging from *@address on, with a reference. */
+static int take_entry(struct table_walk *walk, uint64_t address, uint64_t *entry)
+{
+	struct candidate *found = walk->context;
+	struct page *page = lru_page(walk->area, address, entry_get(entry));
+
+	if (!page || page_is(page, PAGE_KSM | PAGE_HUGE | PAGE_MLOCKED) || !page_owner_is_anon(page) ||
+	    load_relaxed(&page->mapcount) != 1 || load_relaxed(&page->refcount) != 1)
+		return 0;
+	page_get(page);
+	found->page = page;
+	found->address = address;
+	return 1;
+}
+
+static int pass_over(struct table_walk *walk UNUSED, uint64_t address UNUSED, uint64_t *entry UNUSED)
+{
+	return 0;
+}
+
+static bool next_candidate(struct mm *mm, uint64_t from, struct candidate *found)
+{
+	int result = 0;
+
+	mutex_lock(&mm->lock);
+	for_each_area(area, mm, from, USER_END) {
+		struct table_walk walk = {
+			.mm = mm, .area = area, .page = take_entry, .huge = pass_over, .context = found};
+
+		if (area->flags & AREA_MERGEABLE)
+			result = table_walk(&walk, MAX(from, area->start), area->end);
+		if (result)
+			break;
+	}
+	mutex_unlock(&mm->lock);
+	return result;
+}
+
+static void look_at(struct mm *mm, struct candidate *found, struct list_node *buckets)
+{
+	struct list_node *bucket;
+	struct candidate *kept;
+
+	found->mm = mm;
+	found->hash = hash_of(found->page);
+	bucket = &buckets[found->hash % BUCKETS];
+	kept = NULL;
+	if (!merge_with_merged(found) && !merge_with_candidate(found, bucket))
+		kept = kmalloc(sizeof(*kept));
+	if (!kept) {
+		page_put(found->page);
+		return;
+	}
+	*kept = *found;
+	mm_get(mm);
+	list_add(bucket, &kept->node);
+}
+
+static void scan_all(struct list_node *buckets)
+{
+	struct mm *mm = NULL, *next;
+	struct candidate found;
+
+	while ((next = mm_next(mm))) {
+		if (mm)
+			mm_put(mm);
+		mm = next;
+		for (uint64_t at = 0; next_candidate(mm, at, &found); at = found.address + PAGE_SIZE)
+			look_at(mm, &found, buckets);
+	}
+	if (mm)
+		mm_put(mm);
+}
+
+uint64_t ksm_scan(void)
+{
+	struct list_node *buckets = kmalloc(BUCKETS * sizeof(*buckets));
+	uint64_t before = load_relaxed(&nr_merged);
+
+	if (!buckets)
+		return 0;
+	mutex_lock(&ksm_lock);
+	for (unsigned int i = 0; i < BUCKETS; i++) {
+		list_init(&buckets[i]);
+		if (!merged[i].next)
+			list_init(&merged[i]);
+	}
+	reap();
+	scan_all(buckets);
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		while (!list_empty(&buckets[i]))
+			forget(list_first_entry(&buckets[i], struct candidate, node));
+	reap();
+	mutex_unlock(&ksm_lock);
+	kfree(buckets);
+	return load_relaxed(&nr_merged) - before;
+}
+
+int ksm_unmerge(struct mm *mm, uint64_t start, uint64_t bytes)
+{
+	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE) {
+		struct page *page = page_at(mm, at, true);
+		bool is_merged = page && page_is(page, PAGE_KSM);
+
+		if (page)
+			page_put(page);
+		if (is_merged && mm_fault(mm, at, true) == -ENOMEM)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+struct ksm_stats ksm_stats(void)
+{
+	return (struct ksm_stats){load_relaxed(&nr_shared), load_relaxed(&nr_merged)};
+}

@@ -1,0 +1,184 @@
+/*
+ * Address spaces for tests. See the header.
+ */
+#include "tests/unit/vm_fixture.h"
+
+#include "kernel/memory.h"
+#include "kernel/panic.h"
+#include "lib/string.h"
+#include "mm/vm/device.h"
+#include "mm/vm/tables.h"
+
+struct fixture {
+	struct ktest *t;
+	struct mm *mm;
+	uint64_t anon_before;
+};
+
+uint64_t anon_pages(void)
+{
+	struct memory_info info;
+
+	memory_info_get(&info);
+	return info.by_owner[PAGE_OWNER_ANON];
+}
+
+static void *test_alloc(struct ktest *t, size_t bytes)
+{
+	void *memory = kzalloc(bytes);
+
+	ASSERT(memory, "no %zu bytes for a test", bytes);
+	ktest_defer(t, kfree, memory);
+	return memory;
+}
+
+static void put_mm(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	EXPECT_OK(fixture->t, mm_check(fixture->mm));
+	mm_put(fixture->mm);
+}
+
+static void end(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	EXPECT_EQ(fixture->t, anon_pages(), fixture->anon_before);
+}
+
+static void leave(void *argument UNUSED)
+{
+	mm_use(NULL);
+}
+
+static struct mm *adopt(struct ktest *t, struct mm *mm, uint64_t anon_before)
+{
+	struct fixture *fixture = test_alloc(t, sizeof(*fixture));
+
+	ASSERT(mm && !IS_ERR(mm), "no address space for a test");
+	*fixture = (struct fixture){t, mm, anon_before};
+	if (anon_before != UINT64_MAX)
+		ktest_defer(t, end, fixture);
+	ktest_defer(t, put_mm, fixture);
+	return mm;
+}
+
+struct mm *fixture_mm(struct ktest *t)
+{
+	struct mm *mm = adopt(t, mm_new(), anon_pages());
+
+	mm_use(mm);
+	ktest_defer(t, leave, NULL);
+	return mm;
+}
+
+struct mm *fixture_fork(struct ktest *t, struct mm *parent)
+{
+	return adopt(t, mm_fork(parent), UINT64_MAX);
+}
+
+uint64_t fixture_area(struct ktest *t, struct mm *mm, uint64_t pages, uint32_t flags)
+{
+	int64_t start = mm_map_anon(mm, 0, pages * PAGE_SIZE, flags);
+
+	if (start < 0)
+		ktest_fail(t, __FILE__, __LINE__, "no area of %lu pages: %s", pages, error_name((int)start));
+	return (uint64_t)start;
+}
+
+uint64_t peek(uint64_t address)
+{
+	uint64_t value;
+
+	return user_read(&value, address, sizeof(value)) ? UINT64_MAX : value;
+}
+
+int poke(uint64_t address, uint64_t value)
+{
+	return user_write(address, &value, sizeof(value));
+}
+
+uint64_t peek_in(struct mm *mm, uint64_t address)
+{
+	uint64_t value;
+
+	return mm_read(mm, address, &value, sizeof(value)) ? UINT64_MAX : value;
+}
+
+int poke_in(struct mm *mm, uint64_t address, uint64_t value)
+{
+	return mm_write(mm, address, &value, sizeof(value));
+}
+
+uint64_t entry_of(struct mm *mm, uint64_t address)
+{
+	unsigned int level;
+	uint64_t *entry;
+
+	mutex_lock(&mm->lock);
+	entry = table_leaf(mm, address, &level);
+	mutex_unlock(&mm->lock);
+	return entry ? entry_get(entry) : 0;
+}
+
+/* ---- devices ---- */
+
+struct test_device {
+	struct ktest *t;
+	struct device_memory device;
+	char *hidden; /* private: where its bytes really are */
+};
+
+static void remove_device(void *argument)
+{
+	struct test_device *at = argument;
+
+	EXPECT_EQ(at->t, at->device.used, 0u);
+	EXPECT_OK(at->t, device_memory_remove(&at->device));
+	for (uint64_t i = 0; i < PTE_ENTRIES; i++)
+		free_pages(pfn_to_page(at->device.first_pfn + i), 0);
+}
+
+static void copy_out(struct device_memory *device, uint64_t page, void *to)
+{
+	memcpy(to, (char *)device->context + page * PAGE_SIZE, PAGE_SIZE);
+}
+
+static void copy_in(struct device_memory *device, uint64_t page, const void *from)
+{
+	memcpy((char *)device->context + page * PAGE_SIZE, from, PAGE_SIZE);
+}
+
+static struct device_memory *make_device(struct ktest *t, uint64_t pages, enum device_kind kind)
+{
+	struct page *block = alloc_pages(GFP_KERNEL | GFP_OWNER(PAGE_OWNER_TEST), HUGE_ORDER);
+	struct test_device *at = test_alloc(t, sizeof(*at));
+
+	ASSERT(block, "no memory for a device of a test");
+	split_page(block, 0);
+	at->t = t;
+	at->device = (struct device_memory){
+		.name = kind == DEVICE_COHERENT ? "test-coherent" : "test-private",
+		.kind = kind,
+		.first_pfn = page_to_pfn(block),
+		.pages = pages,
+		.bytes = kind == DEVICE_COHERENT ? page_address(block) : NULL,
+		.context = page_address(block),
+		.copy_in = copy_in,
+		.copy_out = copy_out,
+	};
+	ASSERT(!device_memory_add(&at->device));
+	ktest_defer(t, remove_device, at);
+	return &at->device;
+}
+
+struct device_memory *fixture_coherent(struct ktest *t, uint64_t pages)
+{
+	return make_device(t, pages, DEVICE_COHERENT);
+}
+
+struct device_memory *fixture_private(struct ktest *t, uint64_t pages)
+{
+	return make_device(t, pages, DEVICE_PRIVATE);
+}
