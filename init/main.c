@@ -25,6 +25,7 @@
 #include "kernel/shell.h"
 #include "kernel/work.h"
 #include "lib/errno.h"
+#include "mm/cma.h"
 #include "mm/compaction.h"
 #include "mm/memory.h"
 #include "mm/vm/files.h"
@@ -126,6 +127,7 @@ void kernel_main(struct boot_info *info)
 	address_spaces_start();
 	if (kswapd_start() != 0)
 		panic("no memory for kswapd");
+	cma_init();
 	if (compaction_init() != 0)
 		panic("no memory for compaction");
 	serial_use_interrupt();

@@ -252,6 +252,54 @@ uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, ui
 	return taken;
 }
 
+/* All free blocks of a split pageblock leave, or join, the lists. */
+static void blocks_out(struct zone *zone, struct pageblock *pageblock)
+{
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++)
+		while (pageblock->blocks[order])
+			block_out(zone, pageblock, order);
+}
+
+static void blocks_in(struct zone *zone, struct pageblock *pageblock)
+{
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++)
+		for (unsigned int at = 0; (at = pageblock_find(pageblock, order, at)) < PAGEBLOCK_PAGES;
+		     at += 1u << order)
+			block_in(zone, pageblock, order);
+}
+
+static bool range_is_free(const struct pageblock *pageblock, unsigned int first, unsigned int pages)
+{
+	if (pageblock->whole_order)
+		return true;
+	if (!(pageblock->flags & PAGEBLOCK_MAPPED))
+		return false;
+	for (unsigned int at = first; at < first + pages; at++)
+		if (!pageblock_run_is_free(pageblock, at, 0))
+			return false;
+	return true;
+}
+
+bool buddy_take_range_locked(struct zone *zone, uint32_t index, unsigned int pages)
+{
+	uint32_t number = index / PAGEBLOCK_PAGES;
+	struct pageblock *pageblock = &zone->pageblocks[number];
+
+	if (!range_is_free(pageblock, index % PAGEBLOCK_PAGES, pages))
+		return false;
+	if (!(pageblock->flags & PAGEBLOCK_READY))
+		zone_prepare_pageblock(zone, number);
+	if (pageblock->whole_order)
+		split_whole(zone, number);
+	else
+		blocks_out(zone, pageblock);
+	pageblock_set_taken(pageblock, index % PAGEBLOCK_PAGES, pages);
+	pageblock->free_pages -= pages;
+	free_pages_changed(zone, -(int64_t)pages);
+	blocks_in(zone, pageblock);
+	return true;
+}
+
 /* ---- freeing ------------------------------------------------------------------------------------------------------
  */
 

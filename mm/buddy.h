@@ -39,6 +39,8 @@ uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_
 uint32_t buddy_take_within_locked(struct zone *zone, uint32_t number, unsigned int order);
 /* The same for whole pageblocks: neighbours that are free together are taken together. */
 uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count);
+/* Exactly [@index, @index + @pages), within one pageblock. False, and nothing taken: not all of it is free. */
+bool buddy_take_range_locked(struct zone *zone, uint32_t index, unsigned int pages);
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order);
 /* The bits, tags and page structures of a pageblock that was taken as a whole become valid: none free, nobody's. */
 void buddy_unfold_taken_locked(struct zone *zone, uint32_t number);

@@ -78,7 +78,9 @@ static bool begin_source_locked(struct compact_run *run, uint32_t number)
 
 	if (!compact_is_partial(pageblock) || pageblock->compact_skip)
 		return false;
-	if (isolation_begin_locked(run->zone, number, run->migrate.max_order) == 0)
+	if (isolation_can_empty_locked(run->zone, number * PAGEBLOCK_PAGES, (number + 1) * PAGEBLOCK_PAGES,
+				       run->migrate.max_order) &&
+	    isolation_begin_locked(run->zone, number) == 0)
 		return true;
 	pageblock->compact_skip = 1;
 	if (pageblock->migratetype == MIGRATE_MOVABLE)

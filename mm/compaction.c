@@ -216,7 +216,7 @@ static enum compact_result suitable(const struct zone *zone, unsigned int order,
 	if (watermark_ok(zone, order, watermark_pages(zone, WATERMARK_MIN), highest))
 		return COMPACT_SUCCESS;
 	/* While pages move, both copies exist. */
-	if (!watermark_ok(zone, 0, mark + (2ul << order), highest))
+	if (!watermark_ok_movable(zone, 0, mark + (2ul << order), highest))
 		return COMPACT_NOT_SUITABLE;
 	if (order > COSTLY_ORDER)
 		index = fragmentation_index(zone, order);

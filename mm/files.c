@@ -20,6 +20,22 @@ static void show_kb(struct sink *out, const char *name, uint64_t pages)
 	sink_printf(out, "%-16s%8lu kB\n", name, (pages * (PAGE_SIZE / 1024)));
 }
 
+static uint64_t cma_pages(void)
+{
+	uint64_t pages = 0;
+
+	for_each_zone(zone) pages += READ_ONCE(zone->cma_pages);
+	return pages;
+}
+
+static uint64_t free_cma_pages(void)
+{
+	uint64_t pages = 0;
+
+	for_each_zone(zone) pages += zone_free_of_type(zone, MIGRATE_CMA);
+	return pages;
+}
+
 static int meminfo_show(struct sink *out, void *context UNUSED)
 {
 	struct memory_info info;
@@ -39,6 +55,8 @@ static int meminfo_show(struct sink *out, void *context UNUSED)
 	show_kb(out, "SUnreclaim:", info.by_owner[PAGE_OWNER_SLAB]);
 	show_kb(out, "KernelStack:", info.by_owner[PAGE_OWNER_STACK]);
 	show_kb(out, "PageTables:", info.by_owner[PAGE_OWNER_PAGE_TABLE]);
+	show_kb(out, "CmaTotal:", cma_pages());
+	show_kb(out, "CmaFree:", free_cma_pages());
 	show_kb(out, "Balloon:", info.by_owner[PAGE_OWNER_BALLOON]);
 	return 0;
 }
@@ -119,7 +137,7 @@ static void show_marks(struct sink *out, const struct zone *zone)
 	sink_printf(out, "\n        spanned  %lu", zone->spanned_pages);
 	sink_printf(out, "\n        present  %lu", zone->present_pages);
 	sink_printf(out, "\n        managed  %lu", zone->managed_pages);
-	sink_printf(out, "\n        cma      0");
+	sink_printf(out, "\n        cma      %lu", READ_ONCE(zone->cma_pages));
 	sink_printf(out, "\n        protection: (");
 	for (unsigned int type = 0; type < NR_ZONE_TYPES; type++)
 		sink_printf(out, "%s%lu", type ? ", " : "", READ_ONCE(zone->lowmem_reserve[type]));
@@ -145,6 +163,7 @@ static int zoneinfo_show(struct sink *out, void *context UNUSED)
 		sink_printf(out, "Node %d, zone %8s", zone->node, zone->name);
 		show_marks(out, zone);
 		sink_printf(out, "\n      %-12s %lu", "nr_free_pages", zone_free_pages(zone));
+		sink_printf(out, "\n      %-12s %lu", "nr_free_cma", zone_free_of_type(zone, MIGRATE_CMA));
 		sink_printf(out, "\n  pagesets");
 		for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++)
 			show_pageset(out, zone, cpu);
@@ -167,6 +186,7 @@ static int vmstat_show(struct sink *out, void *context UNUSED)
 
 	memory_info_get(&info);
 	sink_printf(out, "nr_free_pages %lu\n", info.free);
+	sink_printf(out, "nr_free_cma %lu\n", free_cma_pages());
 	sink_printf(out, "nr_anon_pages %lu\n", info.by_owner[PAGE_OWNER_ANON]);
 	sink_printf(out, "nr_file_pages %lu\n", info.cached);
 	sink_printf(out, "nr_slab_unreclaimable %lu\n", info.by_owner[PAGE_OWNER_SLAB]);

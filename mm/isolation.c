@@ -12,9 +12,8 @@
 #include "mm/buddy.h"
 #include "mm/migrate.h"
 
-bool isolation_can_empty_locked(const struct zone *zone, uint32_t number, unsigned int max_order)
+bool isolation_can_empty_locked(const struct zone *zone, uint32_t index, uint32_t end, unsigned int max_order)
 {
-	uint32_t index = number * PAGEBLOCK_PAGES, end = index + PAGEBLOCK_PAGES;
 	uint8_t tag;
 
 	while (index < end && migrate_find_locked(zone, &index, end, &tag)) {
@@ -25,16 +24,15 @@ bool isolation_can_empty_locked(const struct zone *zone, uint32_t number, unsign
 	return true;
 }
 
-int isolation_begin_locked(struct zone *zone, uint32_t number, unsigned int max_order)
+int isolation_begin_locked(struct zone *zone, uint32_t number)
 {
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
-	if (!(pageblock->flags & PAGEBLOCK_PRESENT) || pageblock->migratetype == MIGRATE_ISOLATE ||
-	    !isolation_can_empty_locked(zone, number, max_order))
+	if (pageblock->migratetype == MIGRATE_ISOLATE)
 		return -EBUSY;
 	pageblock->isolated_type = pageblock->migratetype;
 	buddy_set_migratetype_locked(zone, number, MIGRATE_ISOLATE);
-	zone->nr_isolated_pageblocks++;
+	WRITE_ONCE(zone->nr_isolated_pageblocks, zone->nr_isolated_pageblocks + 1);
 	return 0;
 }
 
@@ -42,5 +40,5 @@ void isolation_end_locked(struct zone *zone, uint32_t number)
 {
 	ASSERT(zone->pageblocks[number].migratetype == MIGRATE_ISOLATE, "pageblock %u is not isolated", number);
 	buddy_set_migratetype_locked(zone, number, zone->pageblocks[number].isolated_type);
-	zone->nr_isolated_pageblocks--;
+	WRITE_ONCE(zone->nr_isolated_pageblocks, zone->nr_isolated_pageblocks - 1);
 }

@@ -6,9 +6,12 @@
 
 #include "mm/zone.h"
 
-/* -EBUSY: isolated already, or not isolation_can_empty_locked(). All under the zone's lock. */
-int isolation_begin_locked(struct zone *zone, uint32_t number, unsigned int max_order) MUST_CHECK;
+/* All under the zone's lock. -EBUSY: it is isolated already. */
+int isolation_begin_locked(struct zone *zone, uint32_t number) MUST_CHECK;
 /* Back to its type; its free pages join its neighbours'. */
 void isolation_end_locked(struct zone *zone, uint32_t number);
-/* What is in it is free, on per-CPU lists, or belongs to owners that can move it, in blocks up to @max_order. */
-bool isolation_can_empty_locked(const struct zone *zone, uint32_t number, unsigned int max_order);
+/*
+ * [@index, @end), within one pageblock: what begins there is free, on per-CPU lists, or belongs to owners that can move
+ * it, in blocks up to @max_order.
+ */
+bool isolation_can_empty_locked(const struct zone *zone, uint32_t index, uint32_t end, unsigned int max_order);

@@ -101,7 +101,9 @@ static uint32_t take_above_mark(struct zone *zone, const struct alloc_request *r
 	bool atomic = request->flags & ALLOC_HIGHATOMIC;
 	uint64_t mark = mark_of(zone, request);
 
-	if (!(atomic ? watermark_ok_atomic : watermark_ok)(zone, request->order, mark, request->highest))
+	if (!(atomic			       ? watermark_ok_atomic
+	      : request->mt == MIGRATE_MOVABLE ? watermark_ok_movable
+					       : watermark_ok)(zone, request->order, mark, request->highest))
 		return ZONE_INDEX_NONE;
 	if (must_keep_whole(zone, request))
 		return ZONE_INDEX_NONE;

@@ -162,11 +162,29 @@ static uint32_t take_batch(struct zone *zone, unsigned int order, enum migratety
 	return taken;
 }
 
+/* Movable requests keep the free pages of CMA areas at half of the zone's. */
+static bool cma_comes_first(const struct zone *zone, enum migratetype mt)
+{
+	return mt == MIGRATE_MOVABLE && zone->cma_pages && zone_free_of_type(zone, MIGRATE_CMA) > zone->free_pages / 2;
+}
+
+/* Before falling back they use what is left of them. */
+static uint32_t take_batch_or_cma(struct zone *zone, unsigned int order, enum migratetype mt, uint32_t *items,
+				  uint32_t count)
+{
+	bool cma_first = unlikely(cma_comes_first(zone, mt));
+	uint32_t taken = take_batch(zone, order, cma_first ? MIGRATE_CMA : mt, items, count);
+
+	if (taken || mt != MIGRATE_MOVABLE || !zone->cma_pages)
+		return taken;
+	return take_batch(zone, order, cma_first ? mt : MIGRATE_CMA, items, count);
+}
+
 /* One fallback at most: if it claimed a pageblock, the rest of the batch comes from there. */
 static uint32_t take_batch_or_fall_back(struct zone *zone, const struct alloc_request *request, uint32_t *items,
 					uint32_t count)
 {
-	uint32_t taken = take_batch(zone, request->order, request->mt, items, count);
+	uint32_t taken = take_batch_or_cma(zone, request->order, request->mt, items, count);
 
 	if (taken)
 		return taken;
@@ -228,9 +246,7 @@ static uint32_t take_from_buddy_locked(struct zone *zone, const struct alloc_req
 	if (request->flags & ALLOC_HIGHATOMIC)
 		index = buddy_take_locked(zone, request->order, MIGRATE_HIGHATOMIC);
 	if (index == ZONE_INDEX_NONE)
-		index = buddy_take_locked(zone, request->order, request->mt);
-	if (index == ZONE_INDEX_NONE)
-		index = fallback_take_locked(zone, request);
+		take_batch_or_fall_back(zone, request, &index, 1);
 	if (index != ZONE_INDEX_NONE && (request->flags & ALLOC_MAY_RESERVE))
 		highatomic_reserve_locked(zone, index);
 	return index;

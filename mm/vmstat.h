@@ -51,6 +51,8 @@
 	X(numa_pages_migrated)            \
 	X(pglazyfree)                     \
 	X(ksm_merged)                     \
+	X(cma_alloc_success)              \
+	X(cma_alloc_fail)                 \
 	X(balloon_inflate)                \
 	X(balloon_deflate)                \
 	X(balloon_migrate)

@@ -91,55 +91,53 @@ void watermark_boost_locked(struct zone *zone, uint64_t pages)
 	WRITE_ONCE(zone->watermark_boost, MIN(zone->watermark_boost + pages, most));
 }
 
-static uint64_t free_of_type(const struct zone *zone, enum migratetype mt)
-{
-	uint64_t pages = 0;
-
-	for (unsigned int order = 0; order < NR_ORDERS; order++)
-		pages += (uint64_t)READ_ONCE(zone->free_blocks[order][mt]) << order;
-	return pages;
-}
+/* What a request may use beside the common types, as bits. */
+#define ALSO(mt) (1u << (mt))
 
 /* Free pages that this request cannot have. */
-static uint64_t out_of_reach(const struct zone *zone, bool atomic)
+static uint64_t out_of_reach(const struct zone *zone, uint32_t also)
 {
 	uint64_t pages = 0;
 
 	if (unlikely(READ_ONCE(zone->nr_isolated_pageblocks)))
-		pages += free_of_type(zone, MIGRATE_ISOLATE);
-	if (unlikely(READ_ONCE(zone->nr_highatomic_pageblocks)) && !atomic)
-		pages += free_of_type(zone, MIGRATE_HIGHATOMIC);
+		pages += zone_free_of_type(zone, MIGRATE_ISOLATE);
+	if (unlikely(READ_ONCE(zone->nr_highatomic_pageblocks)) && !(also & ALSO(MIGRATE_HIGHATOMIC)))
+		pages += zone_free_of_type(zone, MIGRATE_HIGHATOMIC);
+	if (unlikely(READ_ONCE(zone->cma_pages)) && !(also & ALSO(MIGRATE_CMA)))
+		pages += zone_free_of_type(zone, MIGRATE_CMA);
 	return pages;
 }
 
-static bool has_block(const struct zone *zone, unsigned int order, bool atomic)
+static bool has_block(const struct zone *zone, unsigned int order, uint32_t also)
 {
-	for (; order < NR_ORDERS; order++) {
-		for (unsigned int mt = 0; mt < MIGRATE_PCPTYPES; mt++)
-			if (READ_ONCE(zone->free_blocks[order][mt]))
+	for (; order < NR_ORDERS; order++)
+		for (unsigned int mt = 0; mt < MIGRATE_TYPES; mt++)
+			if ((mt < MIGRATE_PCPTYPES || (also & ALSO(mt))) && READ_ONCE(zone->free_blocks[order][mt]))
 				return true;
-		if (atomic && READ_ONCE(zone->free_blocks[order][MIGRATE_HIGHATOMIC]))
-			return true;
-	}
 	return false;
 }
 
-static bool is_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest, bool atomic)
+static bool is_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest, uint32_t also)
 {
 	uint64_t free = zone_free_pages(zone),
 		 needed = (1ull << order) + mark + READ_ONCE(zone->lowmem_reserve[highest]);
 
-	if (free < needed + out_of_reach(zone, atomic))
+	if (free < needed + out_of_reach(zone, also))
 		return false;
-	return order == 0 || has_block(zone, order, atomic);
+	return order == 0 || has_block(zone, order, also);
 }
 
 bool watermark_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest)
 {
-	return is_ok(zone, order, mark, highest, false);
+	return is_ok(zone, order, mark, highest, 0);
+}
+
+bool watermark_ok_movable(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest)
+{
+	return is_ok(zone, order, mark, highest, ALSO(MIGRATE_CMA));
 }
 
 bool watermark_ok_atomic(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest)
 {
-	return is_ok(zone, order, mark, highest, true);
+	return is_ok(zone, order, mark, highest, ALSO(MIGRATE_HIGHATOMIC));
 }

@@ -28,7 +28,9 @@ uint64_t watermark_pages(const struct zone *zone, enum watermark mark);
 /*
  * True if the zone would still be at or above @mark pages, and above what it keeps for lower requests (@highest: the
  * highest zone type that would have done), with a block of @order taken; and if it has such a block. Pages that only
- * atomic requests may use count for the second function only; isolated ones for neither.
+ * movable or only atomic requests may use (CMA areas, the reserve) count for the second or third function only;
+ * isolated ones for none.
  */
 bool watermark_ok(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest);
+bool watermark_ok_movable(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest);
 bool watermark_ok_atomic(const struct zone *zone, unsigned int order, uint64_t mark, enum zone_type highest);

@@ -221,6 +221,15 @@ uint8_t zone_tag(const struct zone *zone, uint32_t index)
 	return load_relaxed(&zone->tags[index]);
 }
 
+uint64_t zone_free_of_type(const struct zone *zone, enum migratetype mt)
+{
+	uint64_t pages = 0;
+
+	for (unsigned int order = 0; order < NR_ORDERS; order++)
+		pages += (uint64_t)READ_ONCE(zone->free_blocks[order][mt]) << order;
+	return pages;
+}
+
 uint64_t zone_whole_pages(const struct zone *zone)
 {
 	uint64_t pages = 0;

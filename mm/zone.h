@@ -66,6 +66,7 @@ struct zone {
 	uint64_t *sets; /* [NR_ORDERS][MIGRATE_TYPES] sets of pageblocks with a free block of that order */
 	uint32_t free_blocks[NR_ORDERS][MIGRATE_TYPES];
 	uint64_t nr_isolated_pageblocks, nr_highatomic_pageblocks;
+	uint64_t cma_pages; /* in areas of MIGRATE_CMA */
 
 	struct zone_compaction compaction;
 
@@ -120,6 +121,8 @@ static inline uint64_t zone_free_pages(const struct zone *zone)
 	return READ_ONCE(zone->free_pages);
 }
 
+/* Free pages on a type's lists. */
+uint64_t zone_free_of_type(const struct zone *zone, enum migratetype mt);
 /* Pages in pageblocks that are free as a whole, of the types that anybody may use. */
 uint64_t zone_whole_pages(const struct zone *zone);
 

@@ -179,19 +179,23 @@ static void free_block(struct movable_owner *owner, struct page *page, unsigned 
 		pcp_bypass_give(owner->zone, zone_index(owner->zone, page), order);
 }
 
-bool mo_take(struct movable_owner *owner, uint32_t slot, unsigned int order)
+void mo_adopt(struct movable_owner *owner, uint32_t slot, struct page *page, unsigned int order)
 {
-	struct page *page = alloc_block(owner, order);
-
-	if (!page)
-		return false;
 	owner->slots[slot] = (struct mo_slot){page, (uint8_t)order, MO_EMPTY};
 	fill(owner, slot);
 	spin_lock(&owner->lock);
 	owner->slot_of[zone_index(owner->zone, page)] = slot + 1;
 	owner->slots[slot].state = MO_HELD;
 	spin_unlock(&owner->lock);
-	return true;
+}
+
+bool mo_take(struct movable_owner *owner, uint32_t slot, unsigned int order)
+{
+	struct page *page = alloc_block(owner, order);
+
+	if (page)
+		mo_adopt(owner, slot, page, order);
+	return page;
 }
 
 /* The slot is out of everybody's reach; its block still holds the pattern. */

@@ -40,6 +40,8 @@ struct movable_owner {
 struct movable_owner *movable_owner_new(struct ktest *t, struct zone *zone, uint32_t nr_slots);
 /* Fills an empty slot with a block of the zone. False: there is none. */
 bool mo_take(struct movable_owner *owner, uint32_t slot, unsigned int order);
+/* The same with a block that is PAGE_OWNER_TEST's already. */
+void mo_adopt(struct movable_owner *owner, uint32_t slot, struct page *page, unsigned int order);
 /* Frees the slot's block after checking its pattern; false if somebody is moving it just now. */
 bool mo_give(struct movable_owner *owner, uint32_t slot);
 /* The pattern is intact; true for an empty slot. */
