@@ -8,6 +8,7 @@
 #include "kernel/printk.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/hinting.h"
 #include "mm/memory.h"
 #include "mm/pcp.h"
 #include "mm/watermark.h"
@@ -28,6 +29,7 @@ const char *page_owner_name(enum page_owner owner)
 		[PAGE_OWNER_DMABUF] = "dmabuf",
 		[PAGE_OWNER_WORKLOAD] = "workload",
 		[PAGE_OWNER_TEST] = "test",
+		[PAGE_OWNER_HINTED] = "hinted",
 	};
 
 	return owner < NR_PAGE_OWNERS ? names[owner] : "?";
@@ -38,6 +40,8 @@ static void add_zone(const struct zone *zone, struct memory_info *info)
 	info->total += zone->managed_pages;
 	info->free += zone_free_pages(zone) + pcp_pages(zone);
 	info->by_owner[PAGE_OWNER_RESERVED] += zone->present_pages - zone->managed_pages;
+	info->by_owner[PAGE_OWNER_HINTED] += READ_ONCE(zone->hinted_pages);
+	info->available += READ_ONCE(zone->hinted_pages);
 	for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++)
 		for (unsigned int owner = 0; owner < NR_PAGE_OWNERS; owner++)
 			info->by_owner[owner] += (uint64_t)READ_ONCE(zone->pcps[cpu].owned_pages[owner]);
@@ -51,7 +55,7 @@ void memory_info_get(struct memory_info *info)
 	for_each_zone(zone) add_zone(zone, info);
 	info->by_owner[PAGE_OWNER_NONE] = info->free;
 	info->cached = info->by_owner[PAGE_OWNER_PAGE_CACHE];
-	info->available = info->free + info->cached;
+	info->available += info->free + info->cached;
 	info->available -= MIN(info->available, reserve);
 }
 
@@ -82,6 +86,8 @@ int memory_check(void)
 {
 	int result = 0;
 
+	page_hinting_hold();
 	for_each_zone(zone) if (zone_check(zone)) result = -EINVAL;
+	page_hinting_release();
 	return result;
 }

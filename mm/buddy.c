@@ -14,6 +14,7 @@
 #include "kernel/panic.h"
 #include "lib/errno.h"
 #include "mm/fallback.h"
+#include "mm/hinting.h"
 
 /* These, types and flags are also read without the lock. */
 static void count_blocks(struct zone *zone, unsigned int order, unsigned int mt, int change)
@@ -185,6 +186,36 @@ uint32_t buddy_take_from_locked(struct zone *zone, unsigned int have, enum migra
 	return index;
 }
 
+unsigned int buddy_order_at_locked(const struct zone *zone, uint32_t index)
+{
+	const struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
+	unsigned int at = index % PAGEBLOCK_PAGES, order = 0;
+
+	if (pageblock->whole_order)
+		return pageblock->whole_order;
+	if (!(pageblock->flags & PAGEBLOCK_MAPPED) || !pageblock_run_is_free(pageblock, at, 0))
+		return NR_ORDERS;
+	while (order + 1 < PAGEBLOCK_ORDER && pageblock_run_is_free(pageblock, ALIGN_DOWN(at, 2u << order), order + 1))
+		order++;
+	return order;
+}
+
+uint32_t buddy_isolate_locked(struct zone *zone, uint32_t index, unsigned int order)
+{
+	uint32_t first = ALIGN_DOWN(index, 1u << order), number = first / PAGEBLOCK_PAGES;
+
+	if (order < PAGEBLOCK_ORDER) {
+		block_out(zone, &zone->pageblocks[number], order);
+		cut_block(zone, first, order, 1u << order);
+		return first;
+	}
+	whole_out(zone, number);
+	if (order == MAX_ORDER)
+		whole_taken(zone, number + 1);
+	whole_taken(zone, number);
+	return first;
+}
+
 static unsigned int smallest_order(const struct zone *zone, unsigned int order, enum migratetype mt)
 {
 	while (order < NR_ORDERS && !zone->free_blocks[order][mt])
@@ -317,6 +348,8 @@ static void free_whole(struct zone *zone, uint32_t index, unsigned int order)
 		whole_freed(zone, number);
 	}
 	free_pages_changed(zone, 1 << order);
+	if (unlikely(order >= zone->hinting_order))
+		page_hinting_enqueue(zone, index, order);
 }
 
 void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)
@@ -332,7 +365,7 @@ void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 {
 	struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
-	unsigned int at = index % PAGEBLOCK_PAGES;
+	unsigned int at = index % PAGEBLOCK_PAGES, freed = order;
 
 	DEBUG_ASSERT(IS_ALIGNED(index, 1u << order), "index 0x%x order %u", index, order);
 	if (order >= PAGEBLOCK_ORDER) {
@@ -357,6 +390,8 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 		block_in(zone, pageblock, order);
 	else
 		whole_freed(zone, index / PAGEBLOCK_PAGES);
+	if (unlikely(order >= zone->hinting_order))
+		page_hinting_enqueue(zone, index, freed);
 }
 
 /* The pageblock's bits have changed: its counts and lists follow. */
@@ -381,6 +416,14 @@ static void recount(struct zone *zone, uint32_t number)
 	}
 }
 
+/* Those that became part of a block which hinting wants to know of. */
+static NOINLINE void note_many(struct zone *zone, const uint32_t *indices, uint32_t count)
+{
+	for (uint32_t at = 0; at < count; at++)
+		if (buddy_order_at_locked(zone, indices[at]) >= zone->hinting_order)
+			page_hinting_enqueue(zone, indices[at], 0);
+}
+
 /* Pages of one pageblock, enough of them to count anew instead of merging one by one. */
 static void free_many(struct zone *zone, uint32_t number, const uint32_t *indices, uint32_t count)
 {
@@ -402,6 +445,8 @@ static void free_many(struct zone *zone, uint32_t number, const uint32_t *indice
 	recount(zone, number);
 	if (pageblock->free_pages == PAGEBLOCK_PAGES)
 		whole_freed(zone, number);
+	if (unlikely(zone->hinting_order < PAGEBLOCK_ORDER + (pageblock->whole_order != 0)))
+		note_many(zone, indices, count);
 }
 
 #define FREE_MANY  12u /* pages from which it pays */

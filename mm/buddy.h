@@ -41,6 +41,10 @@ uint32_t buddy_take_within_locked(struct zone *zone, uint32_t number, unsigned i
 uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count);
 /* Exactly [@index, @index + @pages), within one pageblock. False, and nothing taken: not all of it is free. */
 bool buddy_take_range_locked(struct zone *zone, uint32_t index, unsigned int pages);
+/* The order of the free block that @index lies in; NR_ORDERS: it is not free. */
+unsigned int buddy_order_at_locked(const struct zone *zone, uint32_t index);
+/* Takes that block, of just that order; its first page's index. */
+uint32_t buddy_isolate_locked(struct zone *zone, uint32_t index, unsigned int order);
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order);
 /* The bits, tags and page structures of a pageblock that was taken as a whole become valid: none free, nobody's. */
 void buddy_unfold_taken_locked(struct zone *zone, uint32_t number);

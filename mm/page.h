@@ -38,6 +38,7 @@ enum page_owner {
 	PAGE_OWNER_DMABUF,
 	PAGE_OWNER_WORKLOAD,
 	PAGE_OWNER_TEST,
+	PAGE_OWNER_HINTED, /* free, but the host is told of it just now */
 	NR_PAGE_OWNERS,
 };
 

@@ -18,6 +18,7 @@
 #include "mm/buddy.h"
 #include "mm/compaction.h"
 #include "mm/highatomic.h"
+#include "mm/hinting.h"
 #include "mm/memory.h"
 #include "mm/oom.h"
 #include "mm/pcp.h"
@@ -244,6 +245,7 @@ static struct page *reclaim_and_retry(struct alloc_request *request, bool sync, 
 {
 	struct page *page = NULL;
 
+	*freed = 0;
 	if (request->order &&
 	    compaction_direct(request->node, request->order, request->highest, sync) == COMPACT_SUCCESS)
 		page = attempt(request, ALLOC_SLOW_AGAIN);
@@ -260,25 +262,38 @@ static bool is_costly(const struct alloc_request *request)
 	return request->order > COSTLY_ORDER && !(request->gfp & GFP_NOFAIL);
 }
 
-/* Rounds until it succeeds or nothing comes back any more; then those are asked who keep memory for such times. */
-static struct page *reclaiming_path(struct alloc_request *request)
+static struct page *reclaim_in_rounds(struct alloc_request *request)
 {
-	struct page *page;
+	struct page *page = NULL;
 	uint64_t freed;
 
-	do {
-		for (unsigned int round = 0; round < MAX_ROUNDS; round++) {
-			page = reclaim_and_retry(request, round > 0, &freed);
-			if (page)
-				return page;
-			if (!freed || (request->gfp & GFP_NORETRY) || (is_costly(request) && round))
-				break;
-		}
-		page = last_attempt(request);
-		if (page || (request->gfp & GFP_NORETRY) || is_costly(request))
+	for (unsigned int round = 0; round < MAX_ROUNDS && !page; round++) {
+		page = reclaim_and_retry(request, round > 0, &freed);
+		if (!freed || (request->gfp & GFP_NORETRY) || (is_costly(request) && round))
+			break;
+	}
+	return page ? page : last_attempt(request);
+}
+
+/*
+ * Until it succeeds or nothing comes back any more. Free blocks that the host is being told of are waited for; then
+ * those are asked who keep memory for such times.
+ */
+static struct page *reclaiming_path(struct alloc_request *request)
+{
+	uint32_t returns = page_hinting_returns();
+	unsigned int waits = 0;
+
+	for (;;) {
+		struct page *page = reclaim_in_rounds(request);
+
+		if (page)
 			return page;
-	} while (oom_give_back(request->order));
-	return NULL;
+		if (waits++ < MAX_ROUNDS && page_hinting_wait(&returns))
+			continue;
+		if ((request->gfp & GFP_NORETRY) || is_costly(request) || !oom_give_back(request->order))
+			return NULL;
+	}
 }
 
 static struct page *fail(const struct alloc_request *request)

@@ -21,6 +21,7 @@ enum pageblock_flags {
 	PAGEBLOCK_TAGGED = 4,	/* the tags of all its pages are valid */
 	PAGEBLOCK_READY = 8,	/* so are the page structures */
 	PAGEBLOCK_MAPPED = 16,	/* the bits are valid; else all pages are free or none is */
+	PAGEBLOCK_TOLD = 32,	/* mm/tracker/freelist.c: the host was told of what is free */
 };
 
 struct pageblock {

@@ -11,6 +11,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "lib/string.h"
+#include "mm/hinting_internal.h"
 #include "mm/pcp.h"
 #include "mm/watermark.h"
 
@@ -268,6 +269,15 @@ static void make_zonelist(const struct machine *machine, uint32_t from)
 	node->zonelist[filled] = NULL;
 }
 
+static void init_hinting(void)
+{
+	struct zone *zones[MEMORY_MAX_ZONES];
+
+	for (uint32_t at = 0; at < memory.nr_zones; at++)
+		zones[at] = &memory.zones[at];
+	hinting_init(&page_hinting, zones, memory.nr_zones, true);
+}
+
 void mm_init(struct memblock *mb, const struct machine *machine,
 	     int (*map_structs)(uint64_t virt, uint64_t phys, uint64_t bytes))
 {
@@ -284,4 +294,5 @@ void mm_init(struct memblock *mb, const struct machine *machine,
 	for (uint32_t node = 0; node < memory.nr_nodes; node++)
 		make_zonelist(machine, node);
 	watermark_set_all();
+	init_hinting();
 }

@@ -1,4 +1,5 @@
 both += $(addprefix mm/,memblock.c block_set.c pageblock.c buddy.c buddy_check.c fallback.c zone.c pcp.c watermark.c \
 	setup.c page_alloc.c account.c slab.c vmstat.c trace.c files.c movable.c kswapd.c highatomic.c sysctl.c absent.c \
 	migrate.c isolation.c compaction.c compact_linear.c compact_fullest.c compaction_trace.c fragmentation.c kcompactd.c contig.c cma.c)
+both += mm/hinting.c mm/hinting_files.c
 guest += mm/kmalloc.c

@@ -3,6 +3,7 @@
  */
 #include "kernel/vfile.h"
 #include "lib/errno.h"
+#include "mm/hinting.h"
 #include "mm/memory.h"
 #include "mm/pcp.h"
 #include "mm/policy/policy.h"
@@ -47,5 +48,5 @@ int memory_sysctls_init(void)
 	min_free_kbytes.value = (int64_t)watermark_settings.min_free_kbytes;
 	for (size_t at = 0; at < ARRAY_SIZE(settings) && !error; at++)
 		error = vfile_add_int(settings[at].path, settings[at].setting);
-	return error;
+	return error ? error : page_hinting_files_init();
 }

@@ -62,6 +62,7 @@ void zone_init(struct zone *zone, const struct zone_config *config, void *metada
 		.nr_pageblocks = arrays.nr_pageblocks,
 		.pages = config->pages,
 		.shape = arrays.shape,
+		.hinting_order = NR_ORDERS,
 		.pageblocks = (struct pageblock *)at,
 		.pcps = (struct pcp *)(at + arrays.pageblocks),
 		.sets = (uint64_t *)(at + arrays.pageblocks + arrays.pcps),
@@ -307,6 +308,8 @@ static void check_owners(const struct zone *zone, struct zone_count *count)
 
 		for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++)
 			owned += zone->pcps[cpu].owned_pages[owner];
+		if (owner == PAGE_OWNER_HINTED)
+			owned += (int64_t)zone->hinted_pages;
 		if (owner != PAGE_OWNER_RESERVED && owned != count->owned[owner])
 			FAULT(count, zone, "owner %u holds %ld pages by tags, %ld by the counters", owner,
 			      count->owned[owner], owned);

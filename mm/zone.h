@@ -34,6 +34,7 @@ _Static_assert(NR_PAGE_OWNERS <= 16 && MAX_ORDER < 14, "owner and order fit in a
 #define PCP_CLASSES	 (PCP_SMALL_ORDERS + 1) /* and the pageblock's order */
 
 struct pcp;
+struct tracked_zone;
 struct pcp_limits {
 	uint16_t high, batch;
 };
@@ -62,6 +63,11 @@ struct zone {
 
 	struct spinlock lock CACHE_LINE_ALIGNED;
 	uint64_t free_pages; /* on the lists; also read without the lock */
+	/* Free page hinting (mm/hinting.h): a free that ends in a block of this order or more is noted; NR_ORDERS:
+	 * none. */
+	uint8_t hinting_order;
+	struct tracked_zone *tracked;
+	uint64_t hinted_pages; /* off the lists, because the host is told of them */
 	struct block_set_shape shape;
 	uint64_t *sets; /* [NR_ORDERS][MIGRATE_TYPES] sets of pageblocks with a free block of that order */
 	uint32_t free_blocks[NR_ORDERS][MIGRATE_TYPES];

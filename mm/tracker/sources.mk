@@ -1,0 +1,1 @@
+both += $(addprefix mm/tracker/,bitmap.c freelist.c)
