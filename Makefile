@@ -13,6 +13,10 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 MODE ?= release
 PYTHON := /usr/bin/python3
 BUILD := build/$(MODE)
+# GPU=off leaves the gpu controller out (cgroup/sources.mk): the same objects, but for a few, linked under another name.
+GPU ?= on
+VARIANT := $(if $(filter off,$(GPU)),-gpu-off)
+$(if $(filter on off,$(GPU)),,$(error GPU is on or off, not "$(GPU)"))
 
 both :=
 guest :=
@@ -64,7 +68,7 @@ all: kernel
 guest_sources := $(sort $(both) $(guest) $(tests_both) $(tests_guest))
 objects := $(patsubst %,$(BUILD)/%.o,$(guest_sources))
 -include $(objects:.o=.d)
-kernel: $(BUILD)/ballonet.elf
+kernel: $(BUILD)/ballonet$(VARIANT).elf
 
 # Files that implement the sanitizers or work on what they close are not instrumented (sanitizer_exempt in sources.mk).
 $(BUILD)/%.c.o: %.c Makefile
@@ -79,14 +83,15 @@ LINK = $(LD) -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rw
 $(BUILD)/symbols.none.S:
 	@mkdir -p $(@D)
 	@$(PYTHON) tools/symbols.py </dev/null >$@
-$(BUILD)/ballonet.first.elf: $(objects) $(BUILD)/objects.list $(BUILD)/symbols.none.S.o linker.ld
+objects$(VARIANT) := $(objects)
+$(BUILD)/ballonet$(VARIANT).first.elf: $(objects) $(BUILD)/objects$(VARIANT).list $(BUILD)/symbols.none.S.o linker.ld
 	@$(LINK) $(objects) $(BUILD)/symbols.none.S.o -o $@
-$(BUILD)/symbols.S: $(BUILD)/ballonet.first.elf tools/symbols.py
+$(BUILD)/symbols$(VARIANT).S: $(BUILD)/ballonet$(VARIANT).first.elf tools/symbols.py
 	@nm -n $< | $(PYTHON) tools/symbols.py >$@
-$(BUILD)/ballonet.elf: $(BUILD)/ballonet.first.elf $(BUILD)/symbols.S.o
-	@$(LINK) $(objects) $(BUILD)/symbols.S.o -o $@
+$(BUILD)/ballonet$(VARIANT).elf: $(BUILD)/ballonet$(VARIANT).first.elf $(BUILD)/symbols$(VARIANT).S.o
+	@$(LINK) $(objects) $(BUILD)/symbols$(VARIANT).S.o -o $@
 	@echo "  built $@"
-$(BUILD)/symbols.S.o $(BUILD)/symbols.none.S.o: %.o: %
+$(BUILD)/symbols$(VARIANT).S.o $(BUILD)/symbols.none.S.o: %.o: %
 	@$(CC) -c $< -o $@
 include arch/x86_64/boot/images.mk
 endif
@@ -96,11 +101,12 @@ all: hosted
 hosted_sources := $(sort $(both) $(hosted) $(tests_both) $(tests_hosted))
 hosted_objects := $(patsubst %,$(BUILD)/%.o,$(hosted_sources))
 -include $(hosted_objects:.o=.d)
-hosted: $(BUILD)/ballonet-tests
+hosted: $(BUILD)/ballonet-tests$(VARIANT)
 $(BUILD)/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	@$(CC) $(hosted_cflags) -c $< -o $@
-$(BUILD)/ballonet-tests: $(hosted_objects) $(BUILD)/hosted_objects.list
+hosted_objects$(VARIANT) := $(hosted_objects)
+$(BUILD)/ballonet-tests$(VARIANT): $(hosted_objects) $(BUILD)/hosted_objects$(VARIANT).list
 	@$(CC) $(hosted_cflags) $(hosted_objects) -o $@
 	@echo "  built $@"
 # Benchmarks: bench/<name>.c with a main() of its own.
@@ -113,7 +119,7 @@ endif
 # ---- checks of the source: each file is checked again only when it, a header or the rules have changed -----------------
 # What does wrong on purpose is not asked to be right.
 deliberate := kernel/sanitizer/seeded.c arch/x86_64/crash.c
-c_files := $(sort $(filter %.c,$(both) $(guest) $(hosted) $(tests_both) $(tests_guest) $(tests_hosted)))
+c_files := $(sort $(filter %.c,$(both) $(gpu_off) $(gpu_tests_off) $(guest) $(hosted) $(tests_both) $(tests_guest) $(tests_hosted)))
 fuzz_files := $(wildcard tests/fuzz/*.c)
 headers := $(shell find $(wildcard arch cgroup drivers init kernel lib mm tests workloads) -name '*.h')
 # The flags of the world that a file belongs to, for gcc and for clang's tools.
@@ -199,6 +205,7 @@ test: ## All tests; ends with "N passed, N failed"
 modes: $(TEST_MODES:%=mode-%) ## Build all modes that are tested
 mode-%: FORCE
 	@$(MAKE) MODE=$* all $(if $(filter release,$*),efi)
+	@$(if $(filter release host-asan,$*),$(MAKE) MODE=$* GPU=off all)
 bench-mm: ## What a page costs, hosted at native speed, beside one list behind one lock
 	@$(MAKE) MODE=host build/host/bench-page_alloc
 	@build/host/bench-page_alloc

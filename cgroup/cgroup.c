@@ -293,30 +293,45 @@ char *cgroup_path(const struct cgroup *cgroup, char *buffer, size_t size)
 
 /* ---- set-up ---- */
 
-static bool is_disabled(const char *name, const char *disabled)
+static void disable(const struct cgroup_controller *const *controllers, const char *name)
 {
-	return disabled && *disabled && glob_match(disabled, name);
+	while (*controllers && strcmp((*controllers)->name, name) != 0)
+		controllers++;
+	if (!*controllers) {
+		pr_warn("cgroup: cgroup_disable=%s: there is no such controller: ignored", name);
+		return;
+	}
+	pr_info("cgroup: controller %s is disabled on the command line", name);
+	enabled[(*controllers)->index] = NULL;
+}
+
+static void choose_controllers(const struct cgroup_controller *const *controllers, const char *disabled)
+{
+	char name[CGROUP_NAME_SIZE];
+
+	for (const struct cgroup_controller *const *at = controllers; *at; at++)
+		enabled[(*at)->index] = (*at)->create ? *at : NULL;
+	while (disabled && *disabled) {
+		size_t length = strchr(disabled, ',') ? (size_t)(strchr(disabled, ',') - disabled) : strlen(disabled);
+
+		format(name, sizeof(name), "%.*s", (int)length, disabled);
+		disable(controllers, name);
+		disabled += length + (disabled[length] == ',');
+	}
 }
 
 int cgroup_init(const struct cgroup_controller *const *controllers, const char *disabled)
 {
 	int error;
 
-	for (; *controllers; controllers++) {
-		if (is_disabled((*controllers)->name, disabled))
-			pr_info("cgroup: controller %s is disabled on the command line", (*controllers)->name);
-		else
-			enabled[(*controllers)->index] = *controllers;
-	}
+	choose_controllers(controllers, disabled);
 	mutex_lock(&cgroup_mutex);
 	root = cgroup_alloc(NULL, "");
 	error = root ? css_make_all(root) : -ENOMEM;
 	if (!error)
 		error = cgroup_files_add(root);
 	mutex_unlock(&cgroup_mutex);
-	if (!error)
-		cgroup_members_init();
-	return error;
+	return error ? error : cgroup_members_init();
 }
 
 struct cgroup_css *css_root(enum cgroup_subsystem index)

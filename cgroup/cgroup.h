@@ -44,7 +44,8 @@ struct cgroup {
 struct cgroup_controller {
 	const char *name;
 	enum cgroup_subsystem index;
-	/* A css for a new group (@parent is NULL for the root), or NULL: no memory. */
+	/* A css for a new group (@parent is NULL for the root), or NULL: no memory. Itself NULL: left out of the build.
+	 */
 	struct cgroup_css *(*create)(struct cgroup_css *parent);
 	/* Adds its files below @path. 0 or -errno. */
 	int (*add_files)(struct cgroup_css *css, const char *path);
@@ -53,8 +54,9 @@ struct cgroup_controller {
 };
 
 /*
- * Makes the root group and its files; controllers named in the comma-separated @disabled are left out with one line.
- * Every thread that exists is in the root. 0 or -errno.
+ * Makes the root group and its files; controllers named in the comma-separated @disabled (NULL: none) are left out with
+ * one line, and so are those without a create(): they are not in this build. The caller and all threads made from now
+ * on are members; older ones count for the root and cannot be moved. 0 or -errno.
  */
 int cgroup_init(const struct cgroup_controller *const *controllers, const char *disabled) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /*
  * The core's files in every group's directory, in cgroup v2's formats, and mkdir and rmdir.
  *
- *   cgroup.procs            thread ids, a line each; written: moves that thread here
+ *   cgroup.procs            thread ids, a line each; written: moves that thread (0: the writer) here
  *   cgroup.controllers      names of the controllers that exist here
  *   cgroup.subtree_control  the same: what is enabled is enabled for all; "+name" is accepted, "-name" refused
  *   cgroup.events           populated 0|1: a thread here or below

@@ -32,5 +32,5 @@ int cgroup_move(struct cgroup *to, uint32_t thread_id) MUST_CHECK;
 
 /* Without cgroup_mutex. */
 void cgroup_files_remove(struct cgroup *cgroup);
-/* Hooks into threads' beginning and end. */
-void cgroup_members_init(void);
+/* Makes the caller a member of the root; hooks into threads' beginning and end. 0 or -ENOMEM. */
+int cgroup_members_init(void) MUST_CHECK;

@@ -110,6 +110,14 @@ struct gpucg *gpucg_parent(struct gpucg *gpucg)
 	return gpucg ? css_to_gpucg(gpucg->css.parent) : NULL;
 }
 
+char *gpucg_path(struct gpucg *gpucg, char *buffer, size_t size)
+{
+	if (gpucg)
+		return cgroup_path(gpucg->css.cgroup, buffer, size);
+	string_copy(buffer, "-", size);
+	return buffer;
+}
+
 struct gpucg *gpucg_get(struct thread *task)
 {
 	return css_to_gpucg(css_of_thread(task, CGROUP_GPU));
@@ -380,6 +388,8 @@ uint64_t gpucg_usage(struct gpucg *gpucg, const struct gpucg_bucket *bucket)
 	struct gpucg_pool *pool;
 	uint64_t pages = 0;
 
+	if (!gpucg)
+		return 0;
 	mutex_lock(&gpucg_mutex);
 	pool = gpucg_pool(gpucg, bucket);
 	if (pool)

@@ -33,6 +33,8 @@ void gpucg_put(struct gpucg *gpucg); /* NULL is fine */
 /* No reference taken; NULL gives NULL; the root's parent is NULL. */
 struct gpucg *css_to_gpucg(struct cgroup_css *css);
 struct gpucg *gpucg_parent(struct gpucg *gpucg);
+/* The group's path below the root ("-": the controller is off), for messages. Returns @buffer. */
+char *gpucg_path(struct gpucg *gpucg, char *buffer, size_t size);
 
 /*
  * 0; -ENOMEM: a limit, or no memory; -EINVAL: no bucket, nothing to charge, or rounding up would overflow. All or
@@ -47,7 +49,7 @@ void gpucg_uncharge(struct gpucg *gpucg, struct gpucg_bucket *bucket, uint64_t b
  */
 int gpucg_transfer(struct gpucg *from, struct gpucg *to, struct gpucg_bucket *bucket, uint64_t bytes) MUST_CHECK;
 
-/* Bytes charged to @gpucg and its descendants. May sleep. */
+/* Bytes charged to @gpucg and its descendants; 0 for NULL. May sleep. */
 uint64_t gpucg_usage(struct gpucg *gpucg, const struct gpucg_bucket *bucket);
 
 /* For cgroup_init(); gpu_off.c has the same calls with nothing behind them, for builds without the controller. */

@@ -30,21 +30,27 @@ static void member_unlink(struct cgroup_member *member)
 	member->cgroup->nr_members--;
 }
 
+/* @like: whose group it begins in; NULL: the root. */
+static int member_make(struct thread *thread, const struct cgroup_member *like)
+{
+	struct cgroup_member *member = kzalloc(sizeof(*member));
+
+	if (!member)
+		return -ENOMEM;
+	spin_lock_init(&member->lock, "cgroup_member");
+	member->thread = thread;
+	mutex_lock(&cgroup_mutex);
+	member_link(member, like ? like->cgroup : cgroup_root());
+	mutex_unlock(&cgroup_mutex);
+	*thread_slot(thread, THREAD_SLOT_CGROUP) = member;
+	return 0;
+}
+
 /* In the parent. Without memory the child counts for the root, which is said. */
 static void on_spawn(struct thread *parent, struct thread *child)
 {
-	struct cgroup_member *member = kzalloc(sizeof(*member)), *parents = member_of(parent);
-
-	if (!member) {
+	if (member_make(child, member_of(parent)))
 		pr_err("cgroup: no memory for the membership of thread %u: it counts for the root", thread_id(child));
-		return;
-	}
-	spin_lock_init(&member->lock, "cgroup_member");
-	member->thread = child;
-	mutex_lock(&cgroup_mutex);
-	member_link(member, parents ? parents->cgroup : cgroup_root());
-	mutex_unlock(&cgroup_mutex);
-	*thread_slot(child, THREAD_SLOT_CGROUP) = member;
 }
 
 static void on_exit(struct thread *dying)
@@ -60,10 +66,11 @@ static void on_exit(struct thread *dying)
 	kfree(member);
 }
 
-void cgroup_members_init(void)
+int cgroup_members_init(void)
 {
 	thread_on_spawn(on_spawn);
 	thread_on_exit(on_exit);
+	return member_make(thread_current(), NULL);
 }
 
 struct cgroup_css *css_of_thread(struct thread *thread, enum cgroup_subsystem index)
@@ -102,7 +109,7 @@ static struct cgroup_member *find_below(struct cgroup *cgroup, uint32_t id)
 
 int cgroup_move(struct cgroup *to, uint32_t id)
 {
-	struct cgroup_member *member = find_below(cgroup_root(), id);
+	struct cgroup_member *member = id ? find_below(cgroup_root(), id) : member_of(thread_current());
 
 	if (!member)
 		return -ENOENT;

@@ -8,8 +8,10 @@
 
 #include "arch/x86_64/mmu.h"
 #include "arch/x86_64/platform.h"
+#include "cgroup/gpu.h"
 #include "drivers/acpi.h"
 #include "drivers/fw_cfg.h"
+#include "drivers/ivshmem.h"
 #include "drivers/pci.h"
 #include "drivers/serial.h"
 #include "drivers/virtio/balloon.h"
@@ -50,6 +52,15 @@ static void pci_start(const struct boot_info *info)
 		pr_err("pci: %s: only part of the devices is there", error_name(error));
 }
 
+static void cgroup_start(void)
+{
+	static const struct cgroup_controller *const controllers[] = {&gpu_controller, NULL};
+	int error = cgroup_init(controllers, cmdline_value("cgroup_disable"));
+
+	if (error)
+		panic("cgroup: %s", error_name(error));
+}
+
 static void fw_cfg_start(void)
 {
 	int error = fw_cfg_files_init();
@@ -64,6 +75,7 @@ static void virtio_start(void)
 	if (virtio_init() != 0 || balloon_init() != 0)
 		panic("no memory for the virtio files");
 	virtio_mmio_find();
+	ivshmem_probe(pci_devices());
 }
 
 static void address_spaces_start(void)
@@ -123,6 +135,7 @@ void kernel_main(struct boot_info *info)
 	boot_stamp("scheduler");
 	smp_init(&machine);
 	boot_stamp("all CPUs");
+	cgroup_start(); /* before any thread that may be moved */
 	work_start_workers();
 	address_spaces_start();
 	if (kswapd_start() != 0)

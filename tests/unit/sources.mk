@@ -6,9 +6,15 @@ guest_tests += $(patsubst %,tests/unit/x86_64_%_test.c,call clock irq trap)
 guest_tests += tests/unit/kernel_sanitizer_test.c
 both_tests := $(addprefix tests/unit/,kernel_mutex_test.c kernel_spinlock_test.c kernel_thread_test.c kernel_timer_test.c \
 	kernel_wait_test.c kernel_work_test.c)
-tests_both += $(both_tests)
 tests_guest += tests/unit/kernel_scheduler_test.c
-tests_hosted += $(filter-out $(guest_tests) $(both_tests),$(wildcard tests/unit/*_test.c))
+# cgroup: those of the gpu controller's inside, or of its absence
+gpu_tests_on := tests/unit/cgroup_gpu_test.c
+gpu_tests_off := tests/unit/cgroup_gpu_off_test.c
+both_tests += $(gpu_tests_$(GPU)) $(addprefix tests/unit/,cgroup_cgroup_test.c cgroup_page_counter_test.c)
+tests_both += tests/unit/cgroup_fixture.c
+not_here := $(guest_tests) $(both_tests) $(gpu_tests_on) $(gpu_tests_off)
+tests_hosted += $(filter-out $(not_here),$(wildcard tests/unit/*_test.c))
+tests_both += $(both_tests)
 # drivers/virtio
 tests_both += $(addprefix tests/unit/,ring_device.c virtqueue_fixture.c)
 tests_both += $(addprefix tests/unit/drivers_,virtqueue_test.c virtqueue_hostile_test.c virtio_parse_test.c)

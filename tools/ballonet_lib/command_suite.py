@@ -18,6 +18,7 @@ from .machine import MODES, Machine
 
 HOSTED_MODES = ("host-asan", "host-tsan")
 PYTEST_SHARDS = 2
+GPU_CALLERS = "cgroup*,gpucg*,page_counter*,dma_buf*,virtio_gpu*,ivshmem*"  # what runs without the controller, too
 DIRECTORY = os.path.join(paths.BUILD, "test")
 
 
@@ -44,18 +45,18 @@ def run_process(argv, log, timeout, **environment):
         return status, file.read()
 
 
-def hosted(mode, pattern):
+def hosted(mode, pattern, variant=""):
     """The unit tests as a Linux program. A sanitizer's finding is a status of its own and no whole KTAP."""
-    status, output = run_process([f"build/{mode}/ballonet-tests", pattern], f"{mode}.log", 240,
+    status, output = run_process([f"build/{mode}/ballonet-tests{variant}", pattern], f"{mode}{variant}.log", 240,
                                  ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1")
     report = ktap.parse(output)
-    result = Result(mode, report.passed, report.failed, report.skipped)
+    result = Result(mode + variant, report.passed, report.failed, report.skipped)
     for case in report.cases:
         if case.outcome == "failed":
             result.lines += [f"not ok {case}"] + [f"    {note}" for note in case.notes]
     if status != 0 or report.problems:
         ended = "time-out" if status is None else f"status {status}"
-        result.lines += [f"{ended}; see build/test/{mode}.log"] + report.problems[:5]
+        result.lines += [f"{ended}; see build/test/{mode}{variant}.log"] + report.problems[:5]
         result.lines += [line for line in output.splitlines() if "ERROR:" in line or "WARNING: Thread" in line][:3]
         result.failed = max(result.failed, 1)
     return result
@@ -100,6 +101,7 @@ def all_jobs(only, pattern):
     """Longest first, so that the last ones to run are short."""
     jobs = {f"guest {mode}": (in_guest, mode, pattern or "*") for mode in reversed(MODES)}
     jobs.update({mode: (hosted, mode, pattern or "*") for mode in HOSTED_MODES})
+    jobs["host-asan GPU=off"] = (hosted, "host-asan", pattern or GPU_CALLERS, "-gpu-off")
     shards = {f"pytest {n}/{PYTEST_SHARDS}": (pytest_shard, n, pattern) for n in range(1, PYTEST_SHARDS + 1)}
     jobs = {**shards, **jobs}
     return {name: job for name, job in jobs.items() if not only or any(word in name for word in only)}
