@@ -30,6 +30,7 @@
 #include "mm/cma.h"
 #include "mm/compaction.h"
 #include "mm/memory.h"
+#include "mm/page_cache.h"
 #include "mm/vm/files.h"
 #include "mm/vm/mm.h"
 
@@ -85,6 +86,15 @@ static void address_spaces_start(void)
 		panic("no memory for address spaces");
 }
 
+/* Whose pages can be had back, and the threads that get them. */
+static void reclaim_start(void)
+{
+	page_cache_init();
+	cma_init();
+	if (kswapd_start() != 0 || compaction_init() != 0)
+		panic("no memory for kswapd and kcompactd");
+}
+
 /* Ends the run if the command line says so; else the shell. */
 static NORETURN void do_what_is_asked(void)
 {
@@ -138,11 +148,7 @@ void kernel_main(struct boot_info *info)
 	cgroup_start(); /* before any thread that may be moved */
 	work_start_workers();
 	address_spaces_start();
-	if (kswapd_start() != 0)
-		panic("no memory for kswapd");
-	cma_init();
-	if (compaction_init() != 0)
-		panic("no memory for compaction");
+	reclaim_start();
 	serial_use_interrupt();
 	files_init();
 	pci_start(info);

@@ -6,6 +6,7 @@
 #include "kernel/machine.h"
 #include "mm/kcompactd.h"
 #include "mm/kswapd.h"
+#include "mm/lru.h"
 #include "mm/memblock.h"
 #include "mm/page_alloc.h"
 #include "mm/zone.h"
@@ -21,6 +22,7 @@ struct node {
 	struct zone *zones[NR_ZONE_TYPES]; /* NULL: the node has none of that type */
 	struct kswapd kswapd;
 	struct kcompactd kcompactd;
+	struct lru lru;
 };
 
 struct memory {

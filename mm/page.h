@@ -42,26 +42,28 @@ enum page_owner {
 	NR_PAGE_OWNERS,
 };
 
+/* Of page cache, anonymous and device pages; how they are changed: mm/page_ref.h. */
+enum page_flags {
+	PAGE_LOCKED = 1,     /* its content or identity is being changed; see page_lock() */
+	PAGE_ON_LRU = 2,     /* on one of its node's lists; changes under the lists' lock only */
+	PAGE_ACTIVE = 4,     /* on the active one */
+	PAGE_REFERENCED = 8, /* used since the lists' hand last came by */
+	PAGE_DIRTY = 16,
+	PAGE_ISOLATED = 32, /* taken off by somebody who moves or frees it */
+	PAGE_UNEVICTABLE = 64,
+	PAGE_MLOCKED = 128,    /* in an area that is locked in memory */
+	PAGE_DEVICE = 256,     /* device memory: never on an LRU list (mm/vm/device.h) */
+	PAGE_HUGE = 512,       /* a block of 2 MiB that address spaces map */
+	PAGE_KSM = 1024,       /* one for many that were equal (mm/vm/ksm.h) */
+	PAGE_LAZY_FREE = 2048, /* its content may be dropped while nobody writes (MADV_FREE) */
+	PAGE_WAITERS = 4096,   /* somebody waits for PAGE_LOCKED */
+};
+
 /*
  * What an owner keeps about its page. Only the first page of an allocated block is filled (see page_alloc.h), and only
  * that one has a structure worth reading while its pageblock was never split. Owner and order are not in here:
  * page_owner() and page_order() read them from a byte a page, so that freeing a cold page need not touch its structure.
  */
-enum page_flags {		       /* of page cache and anonymous pages; changed with atomic_fetch_or/and */
-		  PAGE_LOCKED = 1,     /* its content or identity is being changed; see page_lock() */
-		  PAGE_ON_LRU = 2,     /* on one of its node's lists; changes under the lists' lock only */
-		  PAGE_ACTIVE = 4,     /* on the active one */
-		  PAGE_REFERENCED = 8, /* used since the lists' hand last came by */
-		  PAGE_DIRTY = 16,
-		  PAGE_ISOLATED = 32, /* taken off by somebody who moves or frees it */
-		  PAGE_UNEVICTABLE = 64,
-		  PAGE_MLOCKED = 128,	 /* in an area that is locked in memory */
-		  PAGE_DEVICE = 256,	 /* device memory: never on an LRU list (mm/vm/device.h) */
-		  PAGE_HUGE = 512,	 /* a block of 2 MiB that address spaces map */
-		  PAGE_KSM = 1024,	 /* one for many that were equal (mm/vm/ksm.h) */
-		  PAGE_LAZY_FREE = 2048, /* its content may be dropped while nobody writes (MADV_FREE) */
-};
-
 struct page {
 	uint32_t flags; /* for the owner; enum page_flags where it has pages on LRU lists */
 	uint32_t refcount;

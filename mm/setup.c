@@ -258,6 +258,7 @@ static void make_zonelist(const struct machine *machine, uint32_t from)
 	node->id = (int)from;
 	kswapd_init(&node->kswapd);
 	kcompactd_init(&node->kcompactd);
+	lru_init(&node->lru);
 	for (uint32_t count = 0; count < memory.nr_nodes; count++) {
 		uint32_t next = count ? nearest_node(machine, from, seen) : from;
 

@@ -62,6 +62,8 @@ TRACE_EVENT_DEFINE(kmem, mm_page_alloc_extfrag,
 		   r->fallback_migratetype, r->fallback_order < (int)PAGEBLOCK_ORDER, r->change_ownership);
 
 TRACE_EVENT_DEFINE(kmem, mm_fragmentation_stall, "nid=%d duration=%u", r->nid, r->duration);
+TRACE_EVENT_DEFINE(vmscan, mm_vmscan_direct_reclaim_begin, "order=%d gfp_flags=%s", r->order, GFP_TEXT(r->gfp_flags));
+TRACE_EVENT_DEFINE(vmscan, mm_vmscan_direct_reclaim_end, "nr_reclaimed=%lu", r->nr_reclaimed);
 TRACE_EVENT_DEFINE(vmscan, mm_vmscan_kswapd_sleep, "nid=%d", r->nid);
 TRACE_EVENT_DEFINE(vmscan, mm_vmscan_kswapd_wake, "nid=%d order=%d", r->nid, r->order);
 TRACE_EVENT_DEFINE(vmscan, mm_vmscan_wakeup_kswapd, "nid=%d order=%d gfp_flags=%s", r->nid, r->order,

@@ -19,6 +19,8 @@ TRACE_EVENT_DECLARE(mm_page_alloc_extfrag, const void *page; uint64_t pfn; int32
 
 /* Microseconds that a movable request waited rather than fragment. */
 TRACE_EVENT_DECLARE(mm_fragmentation_stall, int32_t nid; uint32_t duration;);
+TRACE_EVENT_DECLARE(mm_vmscan_direct_reclaim_begin, int32_t order; uint32_t gfp_flags;);
+TRACE_EVENT_DECLARE(mm_vmscan_direct_reclaim_end, uint64_t nr_reclaimed;);
 TRACE_EVENT_DECLARE(mm_vmscan_kswapd_sleep, int32_t nid;);
 TRACE_EVENT_DECLARE(mm_vmscan_kswapd_wake, int32_t nid; int32_t order;);
 TRACE_EVENT_DECLARE(mm_vmscan_wakeup_kswapd, int32_t nid; int32_t order; uint32_t gfp_flags;);

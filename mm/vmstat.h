@@ -26,6 +26,9 @@
 	X(pgscan_direct)                  \
 	X(pgsteal_kswapd)                 \
 	X(pgsteal_direct)                 \
+	X(pgactivate)                     \
+	X(pgdeactivate)                   \
+	X(slabs_scanned)                  \
 	X(oom_kill)                       \
 	X(pageoutrun)                     \
 	X(fragment_stall)                 \

@@ -167,6 +167,7 @@ int mm_vm_init(void)
 	zero_page_pfn = page_to_pfn(zero);
 	zero_page_bytes = page_address(zero);
 	gate_init(gate);
+	page_on_last_put(page_last_put);
 	user_on_fault(resolve);
 	thread_on_spawn(inherit);
 	thread_on_exit(thread_ends);

@@ -124,30 +124,14 @@ void page_copy_content(struct page *to, struct page *from)
 
 /* ---- references ---- */
 
-static NOINLINE void release(struct page *page)
+bool page_last_put(struct page *page)
 {
-	DEBUG_ASSERT(load_relaxed(&page->mapcount) == 0, "pfn 0x%lx freed with %u entries", page_to_pfn(page),
-		     page->mapcount);
 	if (page_is(page, PAGE_KSM))
 		ksm_page_gone(page);
-	if (page_is(page, PAGE_DEVICE))
-		device_page_free(page);
-	else
-		free_pages(page, page_map_order(page));
-}
-
-void page_put_many(struct page *page, uint32_t count)
-{
-	uint32_t before = atomic_fetch_sub(&page->refcount, count);
-
-	ASSERT(before >= count, "pfn 0x%lx: %u references, %u put", page_to_pfn(page), before, count);
-	if (before == count)
-		release(page);
-}
-
-void page_put(struct page *page)
-{
-	page_put_many(page, 1);
+	if (!page_is(page, PAGE_DEVICE))
+		return false;
+	device_page_free(page);
+	return true;
 }
 
 struct page *page_new_anon(struct mm *mm, struct area *area, uint64_t address, unsigned int order)

@@ -6,22 +6,10 @@
  */
 #pragma once
 
-#include "lib/atomic.h"
+#include "mm/page_ref.h"
 #include "mm/vm/mm.h"
 
 #define PAGE_PIN_BIAS 1024u
-
-static inline void page_get_many(struct page *page, uint32_t count)
-{
-	atomic_fetch_add(&page->refcount, count);
-}
-static inline void page_get(struct page *page)
-{
-	page_get_many(page, 1);
-}
-/* Drops one; the last one frees it. Never sleeps. */
-void page_put(struct page *page);
-void page_put_many(struct page *page, uint32_t count);
 
 static inline void page_map_many(struct page *page, uint32_t count)
 {
@@ -36,28 +24,6 @@ static inline void page_unmapped(struct page *page)
 {
 	atomic_dec(&page->mapcount);
 }
-static inline bool page_is(const struct page *page, uint32_t flag)
-{
-	return load_relaxed(&page->flags) & flag;
-}
-static inline void page_mark(struct page *page, uint32_t flag)
-{
-	if (!page_is(page, flag))
-		(void)atomic_fetch_or(&page->flags, flag);
-}
-static inline void page_unmark(struct page *page, uint32_t flag)
-{
-	(void)atomic_fetch_and(&page->flags, ~flag);
-}
-/* PAGE_LOCKED: one at a time moves, merges, splits or unmaps a page. True: it is the caller's. */
-static inline bool page_trylock(struct page *page)
-{
-	return !(atomic_fetch_or(&page->flags, PAGE_LOCKED) & PAGE_LOCKED);
-}
-static inline void page_unlock(struct page *page)
-{
-	page_unmark(page, PAGE_LOCKED);
-}
 /* Anonymous: its mapping is a family, wherever its memory is. */
 bool page_owner_is_anon(const struct page *page);
 static inline bool page_may_be_pinned(const struct page *page)
@@ -65,6 +31,8 @@ static inline bool page_may_be_pinned(const struct page *page)
 	return load_relaxed(&page->refcount) >= PAGE_PIN_BIAS;
 }
 
+/* For page_on_last_put(): what KSM and device memory have to do about it. */
+bool page_last_put(struct page *page);
 /* Anonymous, new, for an entry of @area: refcount 1, mapcount 0. NULL: no memory. May sleep. */
 struct page *page_new_anon(struct mm *mm, struct area *area, uint64_t address, unsigned int order) MUST_CHECK;
 /* Where the kernel sees its bytes; NULL for device memory that the CPU cannot reach. */

@@ -12,6 +12,7 @@
 #include "kernel/ktest.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "mm/page_cache.h"
 #include "mm/vm/mm.h"
 #include "tests/host/host.h"
 #include "tests/host/host_internal.h"
@@ -36,6 +37,7 @@ void host_init(void)
 	host_memory_init();
 	host_console_init();
 	host_mm_init();
+	page_cache_init();
 	if (mm_vm_init())
 		abort();
 }

@@ -1,0 +1,72 @@
+/*
+ * LRU lists: the pages that can be had back, per node, in the order in which they were used, roughly.
+ *
+ * A page is added to the inactive or the active list of its kind. Being used only sets PAGE_REFERENCED; the hand that
+ * comes by from the tail gives such a page a second chance: an inactive one becomes active, an active one stays.
+ *
+ * A page on a list, or isolated from it, has its first page's flags, lru and refcount managed here: PAGE_ON_LRU or
+ * PAGE_ISOLATED is set, never both, and flags are 0 when the page is freed. The page stands for its whole block.
+ *
+ * Locking: the lists' own lock, under which no other is taken. References: an isolated page has one more, so it stays
+ * until it is put back. Nothing here sleeps.
+ */
+#pragma once
+
+#include "kernel/spinlock.h"
+#include "mm/page_ref.h"
+#include "mm/zone.h"
+
+enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
+	LRU_INACTIVE_FILE,
+	LRU_ACTIVE_FILE,
+	LRU_UNEVICTABLE,
+	NR_LRU_LISTS,
+};
+
+struct lru {
+	struct spinlock lock;
+	struct list_node lists[NR_LRU_LISTS]; /* struct page.lru, the latest first */
+	uint64_t pages[NR_LRU_LISTS];
+	uint64_t isolated; /* pages taken off for reclaim or migration */
+};
+
+/* How an owner gives up one of its pages; PAGE_OWNER_PAGE_CACHE counts as file, all others as anon. */
+struct lru_owner_ops {
+	/*
+	 * @page is isolated. True: its owner has forgotten it and dropped its references; the caller's is the last.
+	 * @gently: only if it is clean. Must not wait for memory.
+	 */
+	bool (*try_free)(struct page *page, bool gently);
+};
+
+/* Once per owner, at boot. Lists of a kind that no owner can free are not scanned. */
+void lru_register_owner(enum page_owner owner, const struct lru_owner_ops *ops);
+const struct lru_owner_ops *lru_owner_ops_of(const struct page *page);
+bool lru_kind_is_reclaimable(enum lru_list list);
+
+void lru_init(struct lru *lru);
+/* The lists of the page's node. */
+struct lru *lru_of(const struct page *page);
+/* The caller holds a reference, the page is on no list. To the active list if PAGE_ACTIVE is set. */
+void lru_add(struct page *page);
+/* Off the list, for good; false: it is on none (isolated, perhaps). */
+bool lru_remove(struct page *page);
+/* Whatever else it is, it was used. */
+static inline void lru_mark_used(struct page *page)
+{
+	page_mark(page, PAGE_REFERENCED);
+}
+/* Takes it off its list with a reference; false: it is on none, or no page of an LRU owner (any more). */
+bool lru_isolate(struct page *page);
+/* Up to @most pages from the tail, of zones up to @highest; others move to the head. Adds what it looked at to
+ * *@scanned. */
+uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, enum zone_type highest, struct page **pages,
+			  uint32_t most, uint64_t *scanned);
+/* Back to the head of its list (PAGE_ACTIVE says which); drops isolation's reference. */
+void lru_put_back(struct page *page);
+/* Instead of putting back: the page leaves the lists' books, the reference stays with the caller. */
+void lru_forget_isolated(struct page *page);
+/* Lists, counts and flags agree. 0 or -EINVAL with a line per fault. Takes the lock for the whole time. */
+int lru_check(struct lru *lru) MUST_CHECK;

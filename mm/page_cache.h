@@ -1,0 +1,57 @@
+/*
+ * The page cache: pages of files whose content can be computed, so that a page that was dropped can be read again, and
+ * checked.
+ *
+ * A file is a number; it exists in memory while it is open or has pages, and is made anew when it is opened again.
+ * Files and the nodes of their trees are reclaimable objects, pages are movable and on the LRU lists.
+ *
+ * Locking: file->lock protects the tree; the page lock (mm/lru.h) what a page holds and whose it is. Order: page lock,
+ * the table's lock, file->lock, then slab, pcp and zone. References: the tree holds one for each page.
+ */
+#pragma once
+
+#include "kernel/spinlock.h"
+#include "mm/lru.h"
+
+struct cache_node;
+
+struct cache_file {
+	uint64_t id;
+	struct list_node hash, idle; /* in the table; among those that nobody has open */
+	uint32_t opened;	     /* under the table's lock */
+	struct spinlock lock;
+	struct cache_node *root;
+	unsigned int height; /* of the tree: 0 is empty, 1 holds 64 pages, 2 64^2, ... */
+	uint64_t nr_pages;
+};
+
+/* The tables and operations; once, after mm_init(). */
+void page_cache_init(void);
+
+/* A file by its number; NULL: no memory. May sleep. */
+struct cache_file *cache_file_open(uint64_t id) MUST_CHECK;
+void cache_file_close(struct cache_file *file);
+/*
+ * Page @index, with its content, and a reference: page_put(). Allocated and filled if it was not there. @gfp: GFP_USER,
+ * GFP_NOWAIT | GFP_MOVABLE, ... NULL: no memory.
+ */
+struct page *cache_get_page(struct cache_file *file, uint64_t index, uint32_t gfp) MUST_CHECK;
+/* Only if it is there. */
+struct page *cache_find_page(struct cache_file *file, uint64_t index) MUST_CHECK;
+/* The same as get, and dirty: it must be written back before it can be dropped. */
+struct page *cache_write_page(struct cache_file *file, uint64_t index, uint32_t gfp) MUST_CHECK;
+/* Every word is what it should be in that file at that index. The caller has a reference and the file open. */
+bool cache_page_is_right(const struct page *page);
+/* All pages leave the cache; those that somebody uses are freed with their last reference. May sleep. */
+void cache_file_truncate(struct cache_file *file);
+/* Drops what is clean and nobody uses, then files without pages: /proc/sys/vm/drop_caches. May sleep. The pages freed.
+ */
+uint64_t page_cache_drop(void);
+uint64_t page_cache_drop_files(void);
+/* What is in the trees is on the lists or isolated, and every count agrees. 0 or -EINVAL with a line per fault. */
+int page_cache_check(void) MUST_CHECK;
+
+struct page_cache_info {
+	uint64_t files, pages, dirty_pages;
+};
+void page_cache_info_get(struct page_cache_info *info);

@@ -1,0 +1,178 @@
+/*
+ * Reclaim: the hand that goes over the LRU lists.
+ *
+ * A pass takes batches from the tail of the inactive lists. A page that was used meanwhile becomes active, the others'
+ * owners are asked to free them; those that cannot go back to the head. When the active list is the longer one, its
+ * tail is moved over, but for what was used. Shrinkers are asked in proportion.
+ */
+#include "mm/reclaim.h"
+
+#include "mm/shrinker.h"
+#include "mm/trace.h"
+#include "mm/vmstat.h"
+
+#define BATCH	      32u
+#define DIRECT_WANTED 32u
+
+struct scan {
+	struct reclaim *reclaim;
+	uint64_t left; /* pages of the list to look at */
+	uint64_t freed;
+};
+
+static bool was_used(struct page *page)
+{
+	return page_unmark(page, PAGE_REFERENCED);
+}
+
+static void activate(struct page *page)
+{
+	page_mark(page, PAGE_ACTIVE);
+	lru_put_back(page);
+	vm_event(pgactivate);
+}
+
+/* One isolated page; true if it is free now. */
+static bool free_or_put_back(struct scan *scan, struct page *page)
+{
+	const struct lru_owner_ops *ops = lru_owner_ops_of(page);
+	uint64_t pages = 1ull << page_order(page);
+
+	if (was_used(page)) {
+		activate(page);
+		return false;
+	}
+	if (!ops || !ops->try_free(page, scan->reclaim->gently)) {
+		lru_put_back(page);
+		return false;
+	}
+	lru_forget_isolated(page);
+	page_put(page);
+	scan->freed += pages;
+	return true;
+}
+
+static bool next_batch(struct scan *scan, enum lru_list list, struct page **pages, uint32_t *count)
+{
+	uint64_t scanned = 0;
+
+	if (!scan->left || scan->freed >= scan->reclaim->wanted)
+		return false;
+	*count = lru_isolate_tail(&scan->reclaim->node->lru, list, scan->reclaim->highest, pages, BATCH, &scanned);
+	scan->left -= MIN(scan->left, scanned);
+	scan->reclaim->scanned += scanned;
+	return scanned;
+}
+
+static uint64_t shrink_inactive(struct reclaim *reclaim, enum lru_list list, uint64_t to_scan)
+{
+	struct scan scan = {.reclaim = reclaim, .left = to_scan};
+	struct page *pages[BATCH];
+	uint32_t count;
+
+	while (next_batch(&scan, list, pages, &count))
+		for (uint32_t at = 0; at < count; at++)
+			free_or_put_back(&scan, pages[at]);
+	return scan.freed;
+}
+
+/* The used stay active, at the head; the others wait at the head of the inactive list. */
+static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t to_scan)
+{
+	struct page *pages[BATCH];
+	uint64_t scanned = 0;
+
+	while (scanned < to_scan) {
+		uint64_t before = scanned;
+		uint32_t count = lru_isolate_tail(&reclaim->node->lru, list, reclaim->highest, pages, BATCH, &scanned);
+
+		for (uint32_t at = 0; at < count; at++) {
+			if (!was_used(pages[at])) {
+				page_unmark(pages[at], PAGE_ACTIVE);
+				vm_event(pgdeactivate);
+			}
+			lru_put_back(pages[at]);
+		}
+		if (scanned == before)
+			break;
+	}
+}
+
+/* Inactive list @list and the active one behind it. */
+static uint64_t shrink_kind(struct reclaim *reclaim, enum lru_list list)
+{
+	const struct lru *lru = &reclaim->node->lru;
+	uint64_t inactive = READ_ONCE(lru->pages[list]), active = READ_ONCE(lru->pages[list + 1]);
+
+	if (!lru_kind_is_reclaimable(list))
+		return 0;
+	if (active > inactive)
+		shrink_active(reclaim, list + 1, MAX(active >> reclaim->priority, (uint64_t)BATCH));
+	return shrink_inactive(reclaim, list, MAX(inactive >> reclaim->priority, (uint64_t)BATCH));
+}
+
+static void count_pass(const struct reclaim *reclaim, uint64_t scanned, uint64_t freed)
+{
+	if (reclaim->by_kswapd) {
+		vm_events(pgscan_kswapd, scanned);
+		vm_events(pgsteal_kswapd, freed);
+	} else {
+		vm_events(pgscan_direct, scanned);
+		vm_events(pgsteal_direct, freed);
+	}
+}
+
+uint64_t reclaim_node(struct reclaim *reclaim)
+{
+	uintptr_t previous = memalloc_enter();
+	uint64_t scanned = reclaim->scanned, freed;
+
+	freed = shrink_kind(reclaim, LRU_INACTIVE_FILE);
+	if (freed < reclaim->wanted)
+		freed += shrink_kind(reclaim, LRU_INACTIVE_ANON);
+	if (!reclaim->gently)
+		shrink_all(reclaim->priority);
+	memalloc_leave(previous);
+	count_pass(reclaim, reclaim->scanned - scanned, freed);
+	reclaim->reclaimed += freed;
+	return freed;
+}
+
+/* ---- for who cannot wait for kswapd -------------------------------------------------------------------------------
+ */
+
+static void count_stall(enum zone_type highest)
+{
+	vm_event_add(VM_EVENT_allocstall_dma + (enum vm_event)highest, 1);
+}
+
+/* The node first; when it has nothing, its neighbours, nearest first. */
+static uint64_t pass_over_nodes(struct node *node, struct reclaim *reclaim)
+{
+	uint64_t freed = 0;
+	int last = -1;
+
+	for (struct zone **at = node->zonelist; *at && freed < reclaim->wanted; at++) {
+		if ((*at)->node == last)
+			continue;
+		last = (*at)->node;
+		reclaim->node = &memory.nodes[last];
+		freed += reclaim_node(reclaim);
+	}
+	return freed;
+}
+
+uint64_t reclaim_direct(struct node *node, unsigned int order, enum zone_type highest)
+{
+	struct reclaim reclaim = {.order = order, .highest = highest, .wanted = MAX(DIRECT_WANTED, 2u << order)};
+	uint64_t freed = 0;
+
+	if (memalloc_inside())
+		return 0;
+	count_stall(highest);
+	TRACE(mm_vmscan_direct_reclaim_begin, .order = (int)order, .gfp_flags = GFP_DIRECT_RECLAIM);
+	for (reclaim.priority = RECLAIM_PRIORITY_FIRST + 1; reclaim.priority-- > 0 && freed < DIRECT_WANTED;)
+		freed += pass_over_nodes(node, &reclaim);
+	TRACE(mm_vmscan_direct_reclaim_end, .nr_reclaimed = freed);
+	return freed;
+}
