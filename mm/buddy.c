@@ -283,20 +283,26 @@ uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, ui
 	return taken;
 }
 
-/* All free blocks of a split pageblock leave, or join, the lists. */
-static void blocks_out(struct zone *zone, struct pageblock *pageblock)
+/* The pageblock's bits have changed: its counts and lists follow. */
+static void recount(struct zone *zone, uint32_t number)
 {
-	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++)
-		while (pageblock->blocks[order])
-			block_out(zone, pageblock, order);
-}
+	struct pageblock *pageblock = &zone->pageblocks[number];
+	unsigned int mt = pageblock->migratetype;
+	uint16_t counts[PAGEBLOCK_ORDER];
 
-static void blocks_in(struct zone *zone, struct pageblock *pageblock)
-{
-	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++)
-		for (unsigned int at = 0; (at = pageblock_find(pageblock, order, at)) < PAGEBLOCK_PAGES;
-		     at += 1u << order)
-			block_in(zone, pageblock, order);
+	pageblock_count(pageblock, counts);
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++) {
+		uint16_t before = pageblock->blocks[order];
+
+		if (before == counts[order])
+			continue;
+		if (!before)
+			block_set_add(&zone->shape, zone_set(zone, order, mt), number);
+		else if (!counts[order])
+			block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
+		count_blocks(zone, order, mt, counts[order] - before);
+		pageblock->blocks[order] = counts[order];
+	}
 }
 
 static bool range_is_free(const struct pageblock *pageblock, unsigned int first, unsigned int pages)
@@ -322,12 +328,10 @@ bool buddy_take_range_locked(struct zone *zone, uint32_t index, unsigned int pag
 		zone_prepare_pageblock(zone, number);
 	if (pageblock->whole_order)
 		split_whole(zone, number);
-	else
-		blocks_out(zone, pageblock);
 	pageblock_set_taken(pageblock, index % PAGEBLOCK_PAGES, pages);
 	pageblock->free_pages -= pages;
 	free_pages_changed(zone, -(int64_t)pages);
-	blocks_in(zone, pageblock);
+	recount(zone, number);
 	return true;
 }
 
@@ -392,28 +396,6 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 		whole_freed(zone, index / PAGEBLOCK_PAGES);
 	if (unlikely(order >= zone->hinting_order))
 		page_hinting_enqueue(zone, index, freed);
-}
-
-/* The pageblock's bits have changed: its counts and lists follow. */
-static void recount(struct zone *zone, uint32_t number)
-{
-	struct pageblock *pageblock = &zone->pageblocks[number];
-	unsigned int mt = pageblock->migratetype;
-	uint16_t counts[PAGEBLOCK_ORDER];
-
-	pageblock_count(pageblock, counts);
-	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++) {
-		uint16_t before = pageblock->blocks[order];
-
-		if (before == counts[order])
-			continue;
-		if (!before)
-			block_set_add(&zone->shape, zone_set(zone, order, mt), number);
-		else if (!counts[order])
-			block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
-		zone->free_blocks[order][mt] += (uint32_t)counts[order] - before;
-		pageblock->blocks[order] = counts[order];
-	}
 }
 
 /* Those that became part of a block which hinting wants to know of. */

@@ -171,7 +171,7 @@ static void hand_out(const struct contig *contig, uint32_t gfp)
 
 static bool is_within(const struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
 {
-	if (!zone || first_pfn >= end_pfn || end_pfn > zone->start_pfn + zone->spanned_pages)
+	if (!zone || first_pfn >= end_pfn)
 		return false;
 	for (uint64_t pfn = first_pfn; pfn < end_pfn; pfn++)
 		if (zone_of_pfn(pfn) != zone || !pfn_valid(pfn))

@@ -210,6 +210,36 @@ KTEST(compaction, a_run_goes_on_where_the_last_one_ended)
 	expect_sound(t, owner);
 }
 
+KTEST(compaction, where_nothing_moved_is_not_looked_at_again)
+{
+	struct zone *zone = fixture_zone(t, 6 * PAGEBLOCK_PAGES);
+	struct movable_owner *owner = movable_owner_new(t, zone, 5 * PAGEBLOCK_PAGES);
+	struct compact_run run;
+
+	REQUIRE(t, owner);
+	/* Pageblock 0: a page that stays beside every free one. The others: every fourth page, movable. */
+	for (uint32_t at = 0; at < PAGEBLOCK_PAGES; at++)
+		pcp_bypass_take(zone, fixture_request(0, MIGRATE_MOVABLE, PAGE_OWNER_KERNEL));
+	for (uint32_t slot = 0; slot < owner->nr_slots; slot++)
+		REQUIRE(t, mo_take(owner, slot, 0));
+	for (uint32_t at = 0; at < PAGEBLOCK_PAGES; at += 2)
+		pcp_bypass_give(zone, at, 0);
+	mo_thin_out(owner, 0, owner->nr_slots, 4);
+	run = run_of(zone, PAGEBLOCK_ORDER, &compact_linear);
+	EXPECT_EQ(t, compact_zone(&run), COMPACT_SUCCESS);
+	EXPECT(t, zone->pageblocks[0].compact_skip);
+	/* The scanners meet, in vain; the run after that begins anew. */
+	owner->refuse_isolation = UINT32_MAX;
+	run = run_of(zone, MAX_ORDER, &compact_linear);
+	compact_zone(&run);
+	run = run_of(zone, MAX_ORDER, &compact_linear);
+	compact_zone(&run);
+	EXPECT(t, run.linear.from_start && run.migrate.scanned < PAGEBLOCK_PAGES / 2);
+	/* When all was gone through in vain it is forgotten. */
+	EXPECT(t, !zone->pageblocks[0].compact_skip);
+	expect_sound(t, owner);
+}
+
 /* ---- whether to run -----------------------------------------------------------------------------------------------
  */
 

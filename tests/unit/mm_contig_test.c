@@ -295,3 +295,19 @@ KTEST(cma, only_movable_requests_use_an_area)
 	EXPECT_EQ(t, pcp_bypass_take(zone, movable), ZONE_INDEX_NONE);
 	EXPECT_OK(t, zone_check(zone));
 }
+
+KTEST(cma, an_area_is_used_up_before_anything_is_stolen)
+{
+	struct zone *zone = fixture_zone(t, 8 * PAGEBLOCK_PAGES);
+	struct alloc_request *movable = fixture_request(PAGEBLOCK_ORDER, MIGRATE_MOVABLE, PAGE_OWNER_TEST);
+
+	spin_lock(&zone->lock);
+	for (uint32_t number = 0; number < 8; number++)
+		buddy_set_migratetype_locked(zone, number, number < 6 ? MIGRATE_UNMOVABLE : MIGRATE_CMA);
+	zone->cma_pages = 2 * PAGEBLOCK_PAGES;
+	spin_unlock(&zone->lock);
+	EXPECT_EQ(t, pcp_bypass_take(zone, movable), 6 * PAGEBLOCK_PAGES);
+	EXPECT_EQ(t, pcp_bypass_take(zone, movable), 7 * PAGEBLOCK_PAGES);
+	EXPECT(t, pcp_bypass_take(zone, movable) < 6 * PAGEBLOCK_PAGES);
+	EXPECT_OK(t, zone_check(zone));
+}

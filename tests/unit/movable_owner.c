@@ -62,13 +62,14 @@ static bool is_intact(const struct movable_owner *owner, uint32_t slot)
 /* ---- operations ---------------------------------------------------------------------------------------------------
  */
 
+static bool is_ours(const struct movable_owner *owner, const struct page *page)
+{
+	return page >= owner->zone->pages && page < owner->zone->pages + owner->zone->spanned_pages;
+}
+
 static uint32_t find_locked(const struct movable_owner *owner, const struct page *page)
 {
-	const struct zone *zone = owner->zone;
-
-	if (page < zone->pages || page >= zone->pages + zone->spanned_pages)
-		return MO_NO_SLOT;
-	return owner->slot_of[zone_index(zone, page)] - 1;
+	return is_ours(owner, page) ? owner->slot_of[zone_index(owner->zone, page)] - 1 : MO_NO_SLOT;
 }
 
 static bool test_isolate(struct page *page)
@@ -110,7 +111,7 @@ static int test_migrate(struct page *from, struct page *to)
 
 	spin_lock(&owner->lock);
 	slot = find_locked(owner, from);
-	error = slot == MO_NO_SLOT ? -EBUSY : refusal_locked(owner, slot);
+	error = slot == MO_NO_SLOT || !is_ours(owner, to) ? -EBUSY : refusal_locked(owner, slot);
 	if (slot == MO_NO_SLOT || owner->slots[slot].state != MO_ISOLATED)
 		owner->wrong = true;
 	spin_unlock(&owner->lock);
@@ -162,7 +163,7 @@ static struct page *alloc_block(struct movable_owner *owner, unsigned int order)
 		struct page *page = alloc_pages_node(
 			zone->node, GFP_USER | GFP_THISNODE | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_TEST), order);
 
-		if (!page || (page >= zone->pages && page < zone->pages + zone->spanned_pages))
+		if (!page || is_ours(owner, page))
 			return page;
 		free_pages(page, order);
 		return NULL;
@@ -221,6 +222,24 @@ bool mo_give(struct movable_owner *owner, uint32_t slot)
 		owner->wrong = true;
 	free_block(owner, owner->slots[slot].page, owner->slots[slot].order);
 	return true;
+}
+
+bool mo_is_empty(struct movable_owner *owner, uint32_t slot)
+{
+	bool empty;
+
+	spin_lock(&owner->lock);
+	empty = owner->slots[slot].state == MO_EMPTY;
+	spin_unlock(&owner->lock);
+	return empty;
+}
+
+void mo_disturb(struct movable_owner *owner, uint32_t refuse, uint32_t busy)
+{
+	spin_lock(&owner->lock);
+	owner->refuse_isolation = refuse;
+	owner->busy_now = busy;
+	spin_unlock(&owner->lock);
 }
 
 bool mo_check_slot(struct movable_owner *owner, uint32_t slot)

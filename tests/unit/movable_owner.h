@@ -44,6 +44,9 @@ bool mo_take(struct movable_owner *owner, uint32_t slot, unsigned int order);
 void mo_adopt(struct movable_owner *owner, uint32_t slot, struct page *page, unsigned int order);
 /* Frees the slot's block after checking its pattern; false if somebody is moving it just now. */
 bool mo_give(struct movable_owner *owner, uint32_t slot);
+bool mo_is_empty(struct movable_owner *owner, uint32_t slot);
+/* The next @refuse isolations are refused, the next @busy migrations say -EAGAIN. */
+void mo_disturb(struct movable_owner *owner, uint32_t refuse, uint32_t busy);
 /* The pattern is intact; true for an empty slot. */
 bool mo_check_slot(struct movable_owner *owner, uint32_t slot);
 /* All slots; while nobody moves anything: nothing is isolated. */
