@@ -32,8 +32,6 @@ int migrate_page(struct page *from, struct page *to) MUST_CHECK;
 int migrate_page_to_node(struct page *from, int node) MUST_CHECK;
 /* As that, for a page just found by its address: @page's reference is consumed. -EBUSY: somebody else moves it. */
 int migrate_found_page(struct page *page, int node) MUST_CHECK;
-/* The page at @address, with a reference, for who asks for LRU pages (or any); NULL: none. */
-struct page *page_at(struct mm *mm, uint64_t address, bool lru);
 
 /* Pages that moved to @device, or back from devices to RAM; -errno. Only whole small anonymous pages move. */
 int64_t device_migrate_to(struct mm *mm, uint64_t start, uint64_t bytes, struct device_memory *device);

@@ -14,6 +14,7 @@
 #include "kernel/vfile.h"
 #include "lib/string.h"
 #include "mm/vm/consumers.h"
+#include "mm/vm/gup.h"
 #include "mm/vm/page.h"
 #include "mm/vm/rmap.h"
 #include "mm/vm/zap.h"
@@ -272,7 +273,7 @@ uint64_t huge_split_range(struct mm *mm, uint64_t start, uint64_t bytes)
 	uint64_t count = 0;
 
 	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE) {
-		struct page *page = page_at(mm, at, true);
+		struct page *page = follow_page(mm, at, FOLL_LRU);
 
 		if (page && page_is_huge(page) && page_trylock(page)) {
 			bool done = huge_split(page) == 0;

@@ -14,6 +14,7 @@
 #include "kernel/panic.h"
 #include "lib/string.h"
 #include "mm/vm/consumers.h"
+#include "mm/vm/gup.h"
 #include "mm/vm/page.h"
 #include "mm/vm/zap.h"
 #include "mm/vmstat.h"
@@ -418,7 +419,7 @@ uint64_t ksm_scan(void)
 int ksm_unmerge(struct mm *mm, uint64_t start, uint64_t bytes)
 {
 	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE) {
-		struct page *page = page_at(mm, at, true);
+		struct page *page = follow_page(mm, at, FOLL_LRU);
 		bool is_merged = page && page_is(page, PAGE_KSM);
 
 		if (page)

@@ -7,6 +7,7 @@
  * reclaimed.
  */
 #include "mm/vm/consumers.h"
+#include "mm/vm/gup.h"
 #include "mm/vm/huge.h"
 #include "mm/vm/ksm.h"
 #include "mm/vm/page.h"
@@ -60,7 +61,7 @@ static void walk_area(struct mm *mm, struct area *area, uint64_t start, uint64_t
 static void page_out(struct mm *mm, uint64_t start, uint64_t end)
 {
 	for (uint64_t at = start; at < end; at += PAGE_SIZE) {
-		struct page *page = page_at(mm, at, true);
+		struct page *page = follow_page(mm, at, FOLL_LRU);
 
 		if (page && page_is(page, PAGE_LAZY_FREE) && page_trylock(page)) {
 			if (!page_drop_clean(page))

@@ -63,26 +63,3 @@ int migrate_found_page(struct page *page, int node)
 	page_put(page);
 	return error;
 }
-
-struct page *page_at(struct mm *mm, uint64_t address, bool lru)
-{
-	struct page *page = NULL;
-	struct area *area;
-	unsigned int level;
-	uint64_t *entry, value;
-
-	mutex_lock(&mm->lock);
-	area = area_find(mm, address);
-	entry = area ? table_leaf(mm, address, &level) : NULL;
-	spin_lock(&mm->table_lock);
-	value = entry ? entry_get(entry) : 0;
-	if (pte_maps(value))
-		page = lru ? vm_normal_lru_page(area, address, value) : vm_normal_any_page(area, address, value);
-	else if (pte_parked(value) == PTE_PARKED_DEVICE && !lru)
-		page = pfn_to_page(pte_pfn(value));
-	if (page)
-		page_get(page);
-	spin_unlock(&mm->table_lock);
-	mutex_unlock(&mm->lock);
-	return page;
-}

@@ -8,6 +8,7 @@
 #include "kernel/cpu.h"
 #include "mm/memory.h"
 #include "mm/vm/consumers.h"
+#include "mm/vm/gup.h"
 #include "mm/vm/page.h"
 #include "mm/vm/tables.h"
 #include "mm/vmstat.h"
@@ -144,7 +145,7 @@ int64_t mm_migrate_pages(struct mm *mm, int from, int to)
 
 static int move_one(struct mm *mm, uint64_t address, const int *node)
 {
-	struct page *page = page_at(mm, address, true);
+	struct page *page = follow_page(mm, address, FOLL_LRU);
 	int error, at;
 
 	if (!page)

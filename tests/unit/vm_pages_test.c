@@ -5,6 +5,7 @@
 #include "mm/memory.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/device.h"
+#include "mm/vm/gup.h"
 #include "mm/vm/ksm.h"
 #include "mm/vm/reclaim.h"
 #include "mm/vm/tables.h"
@@ -24,7 +25,7 @@ KTEST(vm_pages, migration_moves_content_and_all_entries)
 	EXPECT_OK(t, poke(at, 1234));
 	child = fixture_fork(t, mm);
 	before = pfn_at(mm, at);
-	page = page_at(mm, at, true);
+	page = follow_page(mm, at, FOLL_LRU);
 	REQUIRE(t, page);
 	EXPECT_OK(t, migrate_found_page(page, NODE_ANY));
 	EXPECT(t, pfn_at(mm, at) != before);
@@ -32,7 +33,7 @@ KTEST(vm_pages, migration_moves_content_and_all_entries)
 	EXPECT_EQ(t, peek(at), 1234u);
 	EXPECT_OK(t, poke(at, 5));
 	EXPECT_EQ(t, peek_in(child, at), 1234u);
-	EXPECT(t, !page_at(mm, at + PAGE_SIZE, true));
+	EXPECT(t, !follow_page(mm, at + PAGE_SIZE, FOLL_LRU));
 }
 
 KTEST(vm_pages, a_held_page_stays_where_it_is)
@@ -43,8 +44,8 @@ KTEST(vm_pages, a_held_page_stays_where_it_is)
 
 	EXPECT_OK(t, poke(at, 1));
 	before = pfn_at(mm, at);
-	page = page_at(mm, at, true);
-	again = page_at(mm, at, true);
+	page = follow_page(mm, at, FOLL_LRU);
+	again = follow_page(mm, at, FOLL_LRU);
 	EXPECT_EQ(t, migrate_found_page(again, NODE_ANY), -EAGAIN);
 	EXPECT_EQ(t, pfn_at(mm, at), before);
 	EXPECT_EQ(t, peek(at), 1u);
@@ -146,7 +147,7 @@ KTEST(vm_pages, equal_pages_become_one_until_written)
 	fill_equal(t, at + 5 * PAGE_SIZE, 1, 7);
 	EXPECT_EQ(t, ksm_scan(), 1u);
 	child = fixture_fork(t, mm);
-	EXPECT_OK(t, migrate_found_page(page_at(mm, at + 5 * PAGE_SIZE, true), NODE_ANY));
+	EXPECT_OK(t, migrate_found_page(follow_page(mm, at + 5 * PAGE_SIZE, FOLL_LRU), NODE_ANY));
 	EXPECT_EQ(t, pfn_at(child, at + PAGE_SIZE), pfn_at(mm, at + 5 * PAGE_SIZE));
 	EXPECT_EQ(t, peek_in(child, at + 2 * PAGE_SIZE), 7u);
 	EXPECT_OK(t, mm_madvise(mm, at, 6 * PAGE_SIZE, MADV_UNMERGEABLE));
