@@ -13,8 +13,9 @@
 #define USER_END 0x0000800000000000ul
 
 struct address_space {
-	uint64_t root; /* physical address of the top table */
-	uint64_t cpus; /* bit per CPU that may have it loaded; atomic */
+	uint64_t root;	  /* physical address of the top table */
+	uint64_t cpus;	  /* bit per CPU that may have it loaded; atomic */
+	uint64_t changes; /* flushes so far: what was seen before may be no longer true; atomic */
 };
 
 /* Makes the kernel's half of a new top table. */
@@ -30,8 +31,6 @@ void address_space_retire(struct address_space *space);
  * with interrupts off; interrupts are on.
  */
 void address_space_flush(struct address_space *space, uint64_t start, uint64_t bytes);
-/* How often that happened (an order of this many CPUs counts as one). */
-uint64_t address_space_flushes(void);
 
 /*
  * Copies between kernel memory and the running thread's space, faulting pages in as any access does. 0, or -EFAULT if

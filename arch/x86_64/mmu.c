@@ -33,7 +33,6 @@ extern char user_copy_begin[], user_copy_end[], user_copy_fault[];
 int user_copy(void *to, const void *from, size_t bytes);
 
 static struct address_space *loaded[MAX_CPUS]; /* each CPU its own; NULL: the kernel's own */
-static uint64_t flushes;
 static int (*fault_handler)(struct address_space *space, uint64_t address, bool write);
 
 void address_space_init_top(uint64_t *top)
@@ -127,7 +126,7 @@ void address_space_flush(struct address_space *space, uint64_t start, uint64_t b
 	struct flush flush = {space, start, bytes};
 	uint64_t cpus;
 
-	atomic_add_relaxed(&flushes, 1);
+	atomic_inc(&space->changes);
 	preempt_disable();
 	smp_mb(); /* between the change and the look at who has it loaded */
 	cpus = load_relaxed(&space->cpus);
@@ -140,11 +139,6 @@ void address_space_flush(struct address_space *space, uint64_t start, uint64_t b
 		cpu_irq_restore(flags);
 	}
 	preempt_enable();
-}
-
-uint64_t address_space_flushes(void)
-{
-	return load_relaxed(&flushes);
 }
 
 /* ---- faults ---- */

@@ -50,7 +50,10 @@ int mm_move_pages(struct mm *mm, size_t count, const uint64_t *addresses, const 
 
 /* ---- locking, advice ---- */
 
+/* 0, -EINVAL, -ENOMEM: holes, or no memory to bring all pages in. */
 int mm_mlock(struct mm *mm, uint64_t start, uint64_t bytes);
+/* Only what is there, and what comes later (MLOCK_ONFAULT). */
+int mm_mlock_on_fault(struct mm *mm, uint64_t start, uint64_t bytes);
 int mm_munlock(struct mm *mm, uint64_t start, uint64_t bytes);
 
 /* Linux's numbers. */

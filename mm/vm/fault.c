@@ -59,6 +59,35 @@ static void install_special(const struct fault *fault, uint64_t *entry, uint64_t
 	spin_unlock(&fault->mm->table_lock);
 }
 
+static int insert_frame_locked(struct fault *fault, uint64_t pfn)
+{
+	uint64_t *entry;
+
+	fault->area = area_find(fault->mm, fault->address);
+	if (!fault->area || !(fault->area->flags & (AREA_PFNMAP | AREA_MIXEDMAP)) ||
+	    !IS_ALIGNED(fault->address, PAGE_SIZE))
+		return -EINVAL;
+	entry = table_entry_make(fault->mm, fault->address, 0);
+	if (!entry)
+		return -ENOMEM;
+	if (entry_get(entry))
+		return -EEXIST;
+	install_special(fault, entry, pfn,
+			(fault->area->flags & (AREA_SHARED | AREA_WRITE)) == (AREA_SHARED | AREA_WRITE));
+	return 0;
+}
+
+int mm_insert_frame(struct mm *mm, uint64_t address, uint64_t pfn)
+{
+	struct fault fault = {.mm = mm, .address = address};
+	int error;
+
+	mutex_lock(&mm->lock);
+	error = insert_frame_locked(&fault, pfn);
+	mutex_unlock(&mm->lock);
+	return error;
+}
+
 /* ---- nothing there ---- */
 
 static int fill_anon(const struct fault *fault, uint64_t *entry)

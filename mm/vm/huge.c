@@ -53,12 +53,11 @@ static bool is_zero(uint64_t value)
 /* Under table_lock: may its content move into a block? */
 static bool collapsible(const struct area *area, uint64_t address, uint64_t value)
 {
-	struct page *page;
+	struct page *page = lru_page(area, address, value);
 
-	if (!value || is_zero(value))
-		return true;
-	page = lru_page(area, address, value);
-	return page && !page_is(page, PAGE_KSM | PAGE_HUGE | PAGE_MLOCKED | PAGE_LOCKED) && page_owner_is_anon(page) &&
+	if (!page)
+		return !value || is_zero(value);
+	return !page_is(page, PAGE_KSM | PAGE_HUGE | PAGE_MLOCKED | PAGE_LOCKED) && page_owner_is_anon(page) &&
 	       load_relaxed(&page->mapcount) == 1 && load_relaxed(&page->refcount) == 1;
 }
 

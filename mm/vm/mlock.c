@@ -69,6 +69,11 @@ static int change(struct mm *mm, uint64_t start, uint64_t bytes, bool lock)
 	return error ? error : at < end ? -ENOMEM : 0;
 }
 
+int mm_mlock_on_fault(struct mm *mm, uint64_t start, uint64_t bytes)
+{
+	return change(mm, start, bytes, true);
+}
+
 int mm_mlock(struct mm *mm, uint64_t start, uint64_t bytes)
 {
 	int error = change(mm, start, bytes, true);

@@ -7,6 +7,7 @@
 #include "kernel/thread.h"
 #include "mm/vm/mm_internal.h"
 #include "mm/vm/page.h"
+#include "mm/vm/proc.h"
 #include "mm/vm/rmap.h"
 #include "mm/vm/zap.h"
 
@@ -128,7 +129,11 @@ void mm_use(struct mm *mm)
 
 	if (mm)
 		mm_get(mm);
+	if (before)
+		proc_remove(thread_id(thread_current()));
 	address_space_use(mm ? &mm->space : NULL);
+	if (mm)
+		proc_add(thread_id(thread_current()), mm);
 	if (before)
 		mm_put(before);
 }
@@ -138,8 +143,10 @@ static void inherit(struct thread *parent, struct thread *child)
 	struct address_space *space = *thread_slot(parent, THREAD_SLOT_MM);
 
 	*thread_slot(child, THREAD_SLOT_MM) = space;
-	if (space)
-		mm_get(mm_of(space));
+	if (!space)
+		return;
+	mm_get(mm_of(space));
+	proc_add(thread_id(child), mm_of(space));
 }
 
 static void thread_ends(struct thread *dying UNUSED)

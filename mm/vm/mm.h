@@ -133,6 +133,11 @@ static inline int64_t mm_map_anon(struct mm *mm, uint64_t start, uint64_t bytes,
 {
 	return mm_map(mm, &(struct mapping_request){.start = start, .bytes = bytes, .flags = flags});
 }
+/*
+ * Maps a frame without a page structure where nothing is mapped yet, in a PFNMAP or MIXEDMAP area; writable if the area
+ * is shared. 0, -EINVAL, -EEXIST, -ENOMEM.
+ */
+int mm_insert_frame(struct mm *mm, uint64_t address, uint64_t pfn) MUST_CHECK;
 /* Holes are fine. 0, -EINVAL, -ENOMEM (an area cannot be cut in two). */
 int mm_unmap(struct mm *mm, uint64_t start, uint64_t bytes);
 /* Only AREA_READ and AREA_WRITE. -ENOMEM: a hole; what lies before it has changed. */

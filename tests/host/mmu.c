@@ -33,7 +33,6 @@ static struct tlb {
 	struct translation entries[TLB_ENTRIES];
 } tlbs[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = {.mutex = PTHREAD_MUTEX_INITIALIZER}};
 
-static uint64_t flushes;
 static int (*fault_handler)(struct address_space *space, uint64_t address, bool write);
 
 void address_space_init_top(uint64_t *top)
@@ -71,13 +70,8 @@ void address_space_retire(struct address_space *space)
 
 void address_space_flush(struct address_space *space, uint64_t start, uint64_t bytes)
 {
-	atomic_add_relaxed(&flushes, 1);
+	atomic_inc(&space->changes);
 	drop(space, start >> PAGE_SHIFT, (start + bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
-}
-
-uint64_t address_space_flushes(void)
-{
-	return load_relaxed(&flushes);
 }
 
 void user_on_fault(int (*handler)(struct address_space *space, uint64_t address, bool write))

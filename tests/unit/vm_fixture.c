@@ -5,8 +5,7 @@
 
 #include "kernel/memory.h"
 #include "kernel/panic.h"
-#include "lib/string.h"
-#include "mm/vm/device.h"
+#include "mm/vm/device_ram.h"
 #include "mm/vm/tables.h"
 
 struct fixture {
@@ -126,59 +125,33 @@ uint64_t entry_of(struct mm *mm, uint64_t address)
 
 struct test_device {
 	struct ktest *t;
-	struct device_memory device;
-	char *hidden; /* private: where its bytes really are */
+	struct device_memory *device;
 };
 
 static void remove_device(void *argument)
 {
 	struct test_device *at = argument;
 
-	EXPECT_EQ(at->t, at->device.used, 0u);
-	EXPECT_OK(at->t, device_memory_remove(&at->device));
-	for (uint64_t i = 0; i < PTE_ENTRIES; i++)
-		free_pages(pfn_to_page(at->device.first_pfn + i), 0);
+	EXPECT_EQ(at->t, at->device->used, 0u);
+	EXPECT_OK(at->t, device_ram_free(at->device));
 }
 
-static void copy_out(struct device_memory *device, uint64_t page, void *to)
+static struct device_memory *make_device(struct ktest *t, const char *name, uint64_t pages, enum device_kind kind)
 {
-	memcpy(to, (char *)device->context + page * PAGE_SIZE, PAGE_SIZE);
-}
-
-static void copy_in(struct device_memory *device, uint64_t page, const void *from)
-{
-	memcpy((char *)device->context + page * PAGE_SIZE, from, PAGE_SIZE);
-}
-
-static struct device_memory *make_device(struct ktest *t, uint64_t pages, enum device_kind kind)
-{
-	struct page *block = alloc_pages(GFP_KERNEL | GFP_OWNER(PAGE_OWNER_TEST), HUGE_ORDER);
 	struct test_device *at = test_alloc(t, sizeof(*at));
 
-	ASSERT(block, "no memory for a device of a test");
-	split_page(block, 0);
-	at->t = t;
-	at->device = (struct device_memory){
-		.name = kind == DEVICE_COHERENT ? "test-coherent" : "test-private",
-		.kind = kind,
-		.first_pfn = page_to_pfn(block),
-		.pages = pages,
-		.bytes = kind == DEVICE_COHERENT ? page_address(block) : NULL,
-		.context = page_address(block),
-		.copy_in = copy_in,
-		.copy_out = copy_out,
-	};
-	ASSERT(!device_memory_add(&at->device));
+	*at = (struct test_device){t, device_from_ram(name, kind, pages)};
+	ASSERT(at->device, "no device memory for a test");
 	ktest_defer(t, remove_device, at);
-	return &at->device;
+	return at->device;
 }
 
 struct device_memory *fixture_coherent(struct ktest *t, uint64_t pages)
 {
-	return make_device(t, pages, DEVICE_COHERENT);
+	return make_device(t, "test-coherent", pages, DEVICE_COHERENT);
 }
 
 struct device_memory *fixture_private(struct ktest *t, uint64_t pages)
 {
-	return make_device(t, pages, DEVICE_PRIVATE);
+	return make_device(t, "test-private", pages, DEVICE_PRIVATE);
 }
