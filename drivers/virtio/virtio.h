@@ -147,12 +147,14 @@ void virtio_device_break(struct virtio_device *dev, const char *why);
 /* ---- for everybody ---- */
 
 /*
- * Registers /proc/virtio and the parameters in /sys/module/virtio/parameters/: poll (1: use no interrupts) and packed
- * (0: decline packed rings). Once, before any transport.
+ * Registers /proc/virtio and the parameters in /sys/module/virtio/parameters/: poll (1: use no interrupts), packed
+ * (0: decline packed rings) and checked (1: a driver's misuse of a queue is an assertion; the default in debug builds).
+ * Once, before any transport.
  */
 int virtio_init(void) MUST_CHECK;
 bool virtio_wants_poll(void);
 bool virtio_wants_packed(void);
+bool virtio_wants_checked(void);
 /* Drivers are found in this table, NULL-terminated (drivers/virtio/virtio_drivers.c; tests bring their own). */
 extern const struct virtio_driver *const virtio_drivers[];
 struct list_node *virtio_devices(void);

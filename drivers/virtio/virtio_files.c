@@ -20,6 +20,12 @@ static const struct vfile_ops proc_virtio = {.show = show};
 static struct vfile_int poll = {.value = 0, .min = 0, .max = 1};
 static struct vfile_int packed = {.value = 1, .min = 0, .max = 1};
 
+#ifdef BALLONET_DEBUG
+static struct vfile_int checked = {.value = 1, .min = 0, .max = 1};
+#else
+static struct vfile_int checked = {.value = 0, .min = 0, .max = 1};
+#endif
+
 bool virtio_wants_poll(void)
 {
 	return READ_ONCE(poll.value);
@@ -30,6 +36,11 @@ bool virtio_wants_packed(void)
 	return READ_ONCE(packed.value);
 }
 
+bool virtio_wants_checked(void)
+{
+	return READ_ONCE(checked.value);
+}
+
 int virtio_init(void)
 {
 	int error = vfile_add("/proc/virtio", &proc_virtio, NULL);
@@ -38,6 +49,8 @@ int virtio_init(void)
 		error = vfile_add_int("/sys/module/virtio/parameters/poll", &poll);
 	if (!error)
 		error = vfile_add_int("/sys/module/virtio/parameters/packed", &packed);
+	if (!error)
+		error = vfile_add_int("/sys/module/virtio/parameters/checked", &checked);
 	return error;
 }
 

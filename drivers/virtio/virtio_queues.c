@@ -58,6 +58,7 @@ static int create_queue(struct virtio_device *dev, unsigned int index, const str
 		.tables = tables ? request->tables : 0,
 		.table_entries = tables ? size : 0, /* 2.7.5.3.1: no chain longer than the queue */
 		.event_index = virtio_has_feature(dev, VIRTIO_F_EVENT_IDX),
+		.checked = virtio_wants_checked(),
 		.notify = notify,
 		.used = request->used,
 		.owner = dev,

@@ -93,6 +93,8 @@ static void release_all_but_head(struct virtqueue *vq, uint16_t head)
 	vq->free_descriptors += slot->count - 1;
 	if (slot->table)
 		put_table(vq, slot->table - 1);
+	if (vq->checker)
+		virtqueue_checker_release(vq, slot->state == VIRTQUEUE_SLOT_BUILDING ? NONE : head);
 	slot->table = 0;
 	slot->next = NONE;
 }
@@ -141,7 +143,8 @@ struct virtqueue *virtqueue_create(const struct virtqueue_setup *setup)
 	vq->setup = *setup;
 	vq->slots = kmalloc(setup->size * sizeof(*vq->slots));
 	vq->table_links = kmalloc((setup->tables + 1) * sizeof(*vq->table_links));
-	if (!vq->slots || !vq->table_links) {
+	vq->checker = setup->checked ? virtqueue_checker_create(setup) : NULL;
+	if (!vq->slots || !vq->table_links || (setup->checked && !vq->checker)) {
 		virtqueue_destroy(vq);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -158,6 +161,7 @@ void virtqueue_destroy(struct virtqueue *vq)
 {
 	if (!vq)
 		return;
+	kfree(vq->checker);
 	kfree(vq->table_links);
 	kfree(vq->slots);
 	kfree(vq);
@@ -263,6 +267,7 @@ static uint16_t next_done(struct virtqueue *vq)
 
 void *virtqueue_get_context(struct virtqueue *vq, uint32_t *bytes_written, void **context)
 {
+	VIRTQUEUE_CHECKED_CALL(vq);
 	uint16_t head = next_done(vq);
 	void *token;
 
@@ -313,6 +318,7 @@ void *virtqueue_detach_unused(struct virtqueue *vq)
 
 bool virtqueue_kick(struct virtqueue *vq)
 {
+	VIRTQUEUE_CHECKED_CALL(vq);
 	if (virtqueue_is_broken(vq))
 		return false;
 	if (!vq->since_kick)
@@ -334,6 +340,7 @@ static int give_up(struct virtqueue *vq)
 
 int virtqueue_kick_sync(struct virtqueue *vq)
 {
+	VIRTQUEUE_CHECKED_CALL(vq);
 	uint64_t deadline = wait_deadline(vq->setup.timeout_ns);
 
 	if (!virtqueue_kick(vq))
@@ -350,6 +357,7 @@ int virtqueue_kick_sync(struct virtqueue *vq)
 
 int virtqueue_kick_async(struct virtqueue *vq, struct wait_queue *queue)
 {
+	VIRTQUEUE_CHECKED_CALL(vq);
 	bool woken;
 
 	if (!virtqueue_kick(vq))
@@ -392,6 +400,8 @@ static void publish(struct virtqueue *vq, uint16_t flags)
 
 	slot->count = vq->building.count;
 	slot->writable_bytes = flags & VIRTQUEUE_DESC_INDIRECT ? UINT32_MAX : vq->building.writable_bytes;
+	if (vq->checker)
+		virtqueue_checker_publish(vq, vq->building.head, slot->token);
 	vq->setup.format->publish(vq, flags);
 	vq->in_flight++;
 	forget_chain(vq);
@@ -424,6 +434,7 @@ static bool descriptor_is_sound(const struct virtqueue *vq, uint64_t address, ui
 int virtqueue_add_chain_desc(struct virtqueue *vq, uint64_t address, uint32_t bytes, uint16_t *head, uint16_t *prev,
 			     bool in)
 {
+	VIRTQUEUE_CHECKED_CALL(vq);
 	if (virtqueue_is_broken(vq))
 		return -EIO;
 	if (*head != vq->building.head || (*head != NONE && *prev != vq->building.tail))
@@ -439,6 +450,7 @@ int virtqueue_add_chain_desc(struct virtqueue *vq, uint64_t address, uint32_t by
 			return error;
 	}
 
+	virtqueue_checked_part(vq, address, bytes, in);
 	vq->building.tail = vq->setup.format->append(vq, address, bytes, in ? VIRTQUEUE_DESC_WRITE : 0);
 	if (!vq->building.count++)
 		vq->building.head = vq->building.tail;
@@ -453,6 +465,7 @@ int virtqueue_add_chain_desc(struct virtqueue *vq, uint64_t address, uint32_t by
 int virtqueue_add_chain(struct virtqueue *vq, uint16_t head, bool indirect, void *indirect_desc, void *token,
 			void *context)
 {
+	VIRTQUEUE_CHECKED_CALL(vq);
 	if (head == NONE)
 		return 0;
 	if (virtqueue_is_broken(vq))
@@ -470,6 +483,7 @@ int virtqueue_add_chain(struct virtqueue *vq, uint16_t head, bool indirect, void
 
 void virtqueue_abandon_chain(struct virtqueue *vq, uint16_t head)
 {
+	VIRTQUEUE_CHECKED_CALL(vq);
 	if (head == NONE || head != vq->building.head)
 		return;
 	vq->setup.format->retract(vq);

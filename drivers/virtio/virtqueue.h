@@ -25,6 +25,11 @@ struct virtqueue_buffer { /* one descriptor */
 	uint32_t bytes;
 };
 
+struct virtqueue_sg_list { /* parts of a buffer, in this order */
+	const struct virtqueue_buffer *buffers;
+	unsigned int count;
+};
+
 /* A descriptor as it lies in an indirect table (and in a split ring). Little-endian. */
 struct virtqueue_desc {
 	uint64_t address;
@@ -40,6 +45,7 @@ struct virtqueue_setup {
 	unsigned int align;		      /* of the part the device writes: 0 as the clause says, 4096 legacy */
 	unsigned int tables, table_entries;   /* indirect tables that virtqueue_add() may use; 0: none */
 	bool event_index;		      /* VIRTIO_F_EVENT_IDX was negotiated */
+	bool checked;			      /* a driver's misuse is an assertion: virtqueue_checked.c */
 	void *memory;			      /* zeroed, virtqueue_bytes() long, aligned to 16 (legacy: a page) */
 	uint64_t phys;			      /* the same as the device sees it */
 	void (*notify)(struct virtqueue *vq); /* tells the device; anything it writes may change meanwhile */
@@ -90,7 +96,13 @@ int virtqueue_kick_sync(struct virtqueue *vq) MUST_CHECK;
 /* The same, asleep on @queue, which the owner's used() wakes. Not for queues without interrupts. */
 int virtqueue_kick_async(struct virtqueue *vq, struct wait_queue *queue) MUST_CHECK;
 
-/* The usual interface, on the same two. Readable buffers first. -ENOSPC: not enough descriptors, nothing added. */
+/*
+ * The usual interface, on the same two: the first @out_lists lists are for the device to read, the others to write.
+ * -ENOSPC: not enough descriptors, nothing added.
+ */
+int virtqueue_add_sgs(struct virtqueue *vq, const struct virtqueue_sg_list *lists, unsigned int out_lists,
+		      unsigned int in_lists, void *token) MUST_CHECK;
+/* The same with one array, readable buffers first. */
 int virtqueue_add(struct virtqueue *vq, const struct virtqueue_buffer *buffers, unsigned int readable,
 		  unsigned int writable, void *token) MUST_CHECK;
 /* Tells the device if it wants to be told. False: the queue is broken. */

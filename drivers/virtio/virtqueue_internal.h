@@ -38,8 +38,11 @@ struct virtqueue_slot {
 	bool intermediate; /* published by virtqueue_add_chain_desc() itself */
 };
 
+struct virtqueue_checker; /* virtqueue_checked.c */
+
 struct virtqueue {
 	struct virtqueue_setup setup;
+	struct virtqueue_checker *checker; /* NULL: not checked */
 	size_t driver_offset, device_offset, tables_offset;
 	struct virtqueue_slot *slots; /* [size] */
 	uint16_t *table_links;	      /* free list of indirect tables */
@@ -91,3 +94,38 @@ void virtqueue_break_with(struct virtqueue *vq, const char *fmt, ...) PRINTF(2, 
 /* The free list of slots. Taking needs one to be there. */
 uint16_t virtqueue_take_slot(struct virtqueue *vq);
 void virtqueue_put_slot(struct virtqueue *vq, uint16_t id);
+
+/*
+ * Checked mode. Without it each is nothing but a test of a pointer. The same order of calls as in a chain's life: parts
+ * are added to the chain under construction, which is published as @head's or abandoned; a published one is released.
+ */
+struct virtqueue_checker *virtqueue_checker_create(const struct virtqueue_setup *setup) MUST_CHECK;
+void virtqueue_checker_part(struct virtqueue *vq, uint64_t address, uint32_t bytes, bool writable);
+void virtqueue_checker_publish(struct virtqueue *vq, uint16_t head, const void *token);
+void virtqueue_checker_release(struct virtqueue *vq, uint16_t head);
+/* The caller's thread works on the queue, and nobody else may meanwhile. */
+void virtqueue_checker_enter(struct virtqueue *vq, const char *call);
+void virtqueue_checker_leave(struct virtqueue *vq);
+
+static inline void virtqueue_checked_part(struct virtqueue *vq, uint64_t address, uint32_t bytes, bool writable)
+{
+	if (unlikely(vq->checker))
+		virtqueue_checker_part(vq, address, bytes, writable);
+}
+static inline struct virtqueue *virtqueue_checked_enter(struct virtqueue *vq, const char *call)
+{
+	if (unlikely(vq->checker))
+		virtqueue_checker_enter(vq, call);
+	return vq;
+}
+
+static inline void virtqueue_checked_leave(struct virtqueue **vq)
+{
+	if (unlikely((*vq)->checker))
+		virtqueue_checker_leave(*vq);
+}
+
+/* First in a public function that changes the queue: until it returns, no other thread may come in. */
+#define VIRTQUEUE_CHECKED_CALL(vq)                                                           \
+	struct virtqueue *_inside UNUSED __attribute__((cleanup(virtqueue_checked_leave))) = \
+		virtqueue_checked_enter(vq, __func__)

@@ -8,7 +8,7 @@ fuzz_efi_handover_sources := tests/fuzz/fuzz_efi_handover.c $(addprefix arch/x86
 # drivers/virtio
 fuzzers += fuzz_virtqueue
 fuzz_virtqueue_sources := tests/fuzz/fuzz_virtqueue.c lib/format.c \
-	$(addprefix drivers/virtio/,virtqueue.c virtqueue_add.c virtqueue_check.c virtqueue_split.c virtqueue_packed.c)
+	$(addprefix drivers/virtio/,virtqueue.c virtqueue_add.c virtqueue_check.c virtqueue_checked.c virtqueue_split.c virtqueue_packed.c)
 # ACPI tables
 fuzzers += fuzz_acpi
 fuzz_acpi_sources := tests/fuzz/fuzz_acpi.c $(addprefix drivers/,acpi.c acpi_tables.c) $(addprefix lib/,sort.c format.c)

@@ -362,3 +362,66 @@ KTEST(virtqueue, indirect_tables_hold_more_than_the_ring)
 		EXPECT_OK(t, virtqueue_check(f->vq));
 	}
 }
+
+/* Lists of parts each way, in the ring and in a table; empty lists are none. */
+KTEST(virtqueue, add_sgs_keeps_the_order_of_lists_and_parts)
+{
+	for (unsigned int kind = 0; kind < 4; kind++) {
+		struct virtqueue_shape shape = {
+			.packed = kind & 1, .size = 16, .tables = kind / 2, .table_entries = 16};
+		struct virtqueue_fixture *f = virtqueue_fixture(t, shape);
+		struct virtqueue_buffer parts[6];
+		struct virtqueue_sg_list lists[] = {
+			{parts, 1}, {parts + 1, 2}, {parts, 0}, {parts + 3, 1}, {parts + 4, 2}};
+
+		REQUIRE(t, f);
+		for (unsigned int i = 0; i < 6; i++)
+			parts[i] = (struct virtqueue_buffer){0x1000 + i, 10 + i};
+		EXPECT_OK(t, virtqueue_add_sgs(f->vq, lists, 2, 3, f));
+		EXPECT_EQ(t, virtqueue_free_descriptors(f->vq), shape.tables ? 15u : 10u);
+		EXPECT(t, virtqueue_kick(f->vq));
+		EXPECT(t, virtqueue_fixture_use_one(f, 0) >= 0);
+		EXPECT_EQ(t, f->element.indirect, shape.tables);
+		EXPECT_EQ(t, f->element.readable, 3u);
+		EXPECT_EQ(t, f->element.writable, 3u);
+		for (unsigned int i = 0; i < 6; i++) {
+			EXPECT_EQ(t, f->element.buffers[i].address, 0x1000 + i);
+			EXPECT_EQ(t, f->element.buffers[i].bytes, 10 + i);
+		}
+		EXPECT(t, virtqueue_get(f->vq, NULL) == f);
+		EXPECT_EQ(t, virtqueue_add_sgs(f->vq, lists + 2, 1, 0, f), -EINVAL);
+		EXPECT_EQ(t, virtqueue_add_sgs(f->vq, lists, 0, 0, f), -EINVAL);
+	}
+}
+
+/* Memory that went out and came back, or that is only read, is no misuse; nor is a chain that was taken back. */
+KTEST(virtqueue, checked_mode_finds_nothing_wrong_with_right_use)
+{
+	for (unsigned int kind = 0; kind < 4; kind++) {
+		struct virtqueue_shape shape = {.packed = kind & 1, .checked = true, .size = 8};
+		struct virtqueue_buffer parts[2] = {{0x1000, 16}, {0x2000, 16}};
+		struct virtqueue_fixture *f;
+		uint16_t head = INIT, prev = INIT;
+
+		shape.tables = kind / 2;
+		shape.table_entries = shape.tables ? 4 : 0;
+		f = virtqueue_fixture(t, shape);
+		REQUIRE(t, f);
+		for (unsigned int round = 0; round < 20; round++) {
+			EXPECT_OK(t, virtqueue_add(f->vq, parts, 1, 1, f));
+			EXPECT_OK(t, virtqueue_add(f->vq, parts, 1, 0, f->vq));
+			EXPECT(t, virtqueue_kick(f->vq));
+			EXPECT(t, virtqueue_fixture_use_one(f, 0) >= 0 && virtqueue_fixture_use_one(f, 0) >= 0);
+			EXPECT(t, virtqueue_get(f->vq, NULL) == f);
+			EXPECT(t, virtqueue_get(f->vq, NULL) == f->vq);
+			EXPECT_OK(t, virtqueue_add_chain_desc(f->vq, 0x3000, 1, &head, &prev, true));
+			virtqueue_abandon_chain(f->vq, head);
+			head = prev = INIT;
+		}
+		f->answer = ANSWER_AT_ONCE;
+		for (uint64_t i = 0; i < 50; i++)
+			EXPECT_OK(t, virtqueue_add_chain_desc(f->vq, 0x4000 + i, 1, &head, &prev, true));
+		EXPECT_OK(t, virtqueue_add_chain(f->vq, head, false, NULL, f, NULL));
+		EXPECT_OK(t, virtqueue_kick_sync(f->vq));
+	}
+}

@@ -63,6 +63,7 @@ struct virtqueue_fixture *virtqueue_fixture_make(struct ktest *t, struct virtque
 		.tables = shape.tables,
 		.table_entries = shape.table_entries,
 		.event_index = shape.event_index,
+		.checked = shape.checked,
 		.phys = FIXTURE_PHYS,
 		.notify = answer,
 		.used = wake,

@@ -28,7 +28,7 @@ struct virtqueue_fixture {
 };
 
 struct virtqueue_shape {
-	bool packed, event_index;
+	bool packed, event_index, checked;
 	unsigned int size, tables, table_entries;
 	uint64_t timeout_ns; /* 0: 20 ms */
 };
