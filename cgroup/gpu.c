@@ -12,6 +12,7 @@
 #include "cgroup/gpu_internal.h"
 
 #include <arch/page.h>
+#include <arch/preempt.h>
 
 #include "kernel/memory.h"
 #include "kernel/printk.h"
@@ -141,9 +142,11 @@ static void gpucg_destroy(struct cgroup_css *css)
 	struct gpucg *gpucg = css_to_gpucg(css);
 	struct gpucg_pool_table *table = gpucg->table;
 
-	page_counter_drain();
-	for (uint32_t i = 0; table && i < table->size; i++)
+	for (uint32_t i = 0; table && i < table->size; i++) {
+		if (table->pools[i])
+			page_counter_settle(&table->pools[i]->counter);
 		kfree(table->pools[i]);
+	}
 	while (table) {
 		struct gpucg_pool_table *older = table->older;
 
@@ -327,20 +330,24 @@ int gpucg_charge(struct gpucg *gpucg, struct gpucg_bucket *bucket, uint64_t byte
 
 void gpucg_uncharge(struct gpucg *gpucg, struct gpucg_bucket *bucket, uint64_t bytes)
 {
+	bool last = false, done = false;
 	struct gpucg_pool *pool;
 	uint64_t pages;
-	bool last;
 
 	if (!gpucg)
 		return;
 	pool = bucket ? gpucg_pool(gpucg, bucket) : NULL;
-	if (!pool || bytes_to_pages(bytes, &pages) || !own_sub(pool, pages, &last)) {
+	if (pool && !bytes_to_pages(bytes, &pages)) {
+		preempt_disable(); /* once out of own_pages, only the counter's usage keeps the pool */
+		done = own_sub(pool, pages, &last);
+		if (done)
+			page_counter_uncharge(&pool->counter, pages);
+		preempt_enable();
+	}
+	if (!done)
 		pr_err_ratelimited("gpu cgroup: uncharge of %llu bytes from bucket \"%s\": %llu are charged; ignored",
 				   (unsigned long long)bytes, bucket ? bucket->name : "(none)",
 				   pool ? (unsigned long long)(load_relaxed(&pool->own_pages) * PAGE_SIZE) : 0ull);
-		return;
-	}
-	page_counter_uncharge(&pool->counter, pages);
 	if (last)
 		css_put(&gpucg->css);
 }
@@ -375,11 +382,13 @@ int gpucg_transfer(struct gpucg *from, struct gpucg *to, struct gpucg_bucket *bu
 		return 0;
 	if (!from || !to || !bucket || bytes_to_pages(bytes, &pages))
 		return -EINVAL;
+	css_get(&from->css); /* others may uncharge the rest meanwhile */
 	mutex_lock(&gpucg_mutex);
 	error = transfer_locked(from, to, bucket, pages, &last);
 	mutex_unlock(&gpucg_mutex);
 	if (last)
 		css_put(&from->css);
+	css_put(&from->css);
 	return error;
 }
 

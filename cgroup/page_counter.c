@@ -4,10 +4,15 @@
  * A CPU's stock is a single word, (counter, pages), changed with compare-and-swap and taken out with an exchange.
  * So a drain by another CPU and a charge by the owner cannot count the same pages twice: the one that comes second
  * finds the word changed.
+ *
+ * A counter may be on its way out while somebody still carries pages of it from a stock to its levels: they are in
+ * its usage until then. So a counter is freed only when its usage has come down to 0 (page_counter_settle), whoever
+ * uncharges knows the next level before he lets go of one, and nobody is preempted in between.
  */
 #include "cgroup/page_counter.h"
 
 #include <arch/cpu.h>
+#include <arch/preempt.h>
 
 #include "kernel/panic.h"
 #include "lib/atomic.h"
@@ -16,6 +21,8 @@
 /* The pages are in the top bits, which a canonical address leaves unused (bits 63..47 of it are equal). */
 #define STOCK_SHIFT 48
 #define STOCK_MASK  ((1ull << STOCK_SHIFT) - 1)
+
+#define SETTLE_TRIES 1000000000ull /* far longer than anybody may take between two levels */
 
 static struct {
 	uint64_t word;
@@ -120,28 +127,40 @@ static int charge_drained(struct page_counter *counter, struct page_counter *end
 
 static void uncharge_levels(struct page_counter *counter, struct page_counter *end, uint64_t pages)
 {
-	for (; counter != end; counter = counter->parent)
-		unreserve(counter, pages);
+	while (counter != end) {
+		struct page_counter *parent = counter->parent;
+
+		unreserve(counter, pages); /* and it may be gone */
+		counter = parent;
+	}
 }
 
 /* Replaces a slot's word and uncharges what the old one stood for. */
 static void stock_replace(uint64_t *slot, uint64_t word)
 {
-	uint64_t old = atomic_exchange(slot, word);
+	uint64_t old;
 
+	preempt_disable();
+	old = atomic_exchange(slot, word);
 	if (old)
 		uncharge_levels(stock_counter(old), NULL, stock_pages(old));
+	preempt_enable();
 }
 
-/* Serves a charge from this CPU's stock. Being moved to another CPU in between is harmless. */
+/*
+ * Serves a charge from this CPU's stock, or empties it: what is about to be charged must not come on top of what is
+ * not used any more. Being moved to another CPU in between is harmless.
+ */
 static bool stock_take(const struct page_counter *counter, uint64_t pages)
 {
 	uint64_t *slot = &stocks[cpu_id()].word;
 	uint64_t word = load_relaxed(slot);
 
-	if (!stock_is_of(word, counter) || stock_pages(word) < pages)
-		return false;
-	return atomic_cas(slot, &word, stock_pack(counter, stock_pages(word) - pages));
+	if (stock_is_of(word, counter) && stock_pages(word) >= pages)
+		return atomic_cas(slot, &word, stock_pack(counter, stock_pages(word) - pages));
+	if (word)
+		stock_replace(slot, 0);
+	return false;
 }
 
 /* Keeps a small uncharge in this CPU's stock; false if it must go to the levels. */
@@ -199,6 +218,17 @@ void page_counter_drain(void)
 	for (unsigned int cpu = 0; cpu < MAX_CPUS; cpu++)
 		if (load_relaxed(&stocks[cpu].word))
 			stock_replace(&stocks[cpu].word, 0);
+}
+
+void page_counter_settle(struct page_counter *counter)
+{
+	uint64_t tries = 0;
+
+	for (page_counter_drain(); load_acquire(&counter->usage); page_counter_drain()) {
+		ASSERT(++tries < SETTLE_TRIES, "page counter freed with %llu pages charged",
+		       (unsigned long long)load_relaxed(&counter->usage));
+		cpu_relax();
+	}
 }
 
 uint64_t page_counter_read(const struct page_counter *counter)

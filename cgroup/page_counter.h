@@ -36,8 +36,13 @@ void page_counter_uncharge(struct page_counter *counter, uint64_t pages);
 /* From @from to @to: their common ancestors never see it. 0, or -ENOMEM (a limit on @to's side; nothing changed). */
 int page_counter_transfer(struct page_counter *from, struct page_counter *to, uint64_t pages) MUST_CHECK;
 
-/* Gives back what all CPUs keep in stock. Before a counter is freed, and before figures are shown. */
+/* Gives back what all CPUs keep in stock: before figures are shown. */
 void page_counter_drain(void);
+/*
+ * Before a counter is freed: gives back stocks, and waits for those who are on their way through it. Nothing may be
+ * charged any more but what somebody is uncharging right now, with preemption off.
+ */
+void page_counter_settle(struct page_counter *counter);
 /* Drained; exact if nothing is charged meanwhile. */
 uint64_t page_counter_read(const struct page_counter *counter);
 void page_counter_set_max(struct page_counter *counter, uint64_t pages);

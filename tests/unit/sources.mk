@@ -8,7 +8,7 @@ both_tests := $(addprefix tests/unit/,kernel_mutex_test.c kernel_spinlock_test.c
 	kernel_wait_test.c kernel_work_test.c)
 tests_guest += tests/unit/kernel_scheduler_test.c
 # cgroup: those of the gpu controller's inside, or of its absence
-gpu_tests_on := tests/unit/cgroup_gpu_test.c
+gpu_tests_on := tests/unit/cgroup_gpu_test.c tests/unit/cgroup_stress_test.c
 gpu_tests_off := tests/unit/cgroup_gpu_off_test.c
 both_tests += $(gpu_tests_$(GPU)) $(addprefix tests/unit/,cgroup_cgroup_test.c cgroup_page_counter_test.c)
 tests_both += tests/unit/cgroup_fixture.c
