@@ -228,8 +228,11 @@ static enum compact_result suitable(const struct zone *zone, unsigned int order,
 /* ---- those who ask ------------------------------------------------------------------------------------------------
  */
 
+/* A policy that keeps whole pageblocks wants them at the lowest price. */
 static const struct compact_scan *chosen_scan(void)
 {
+	if (frag_policy_get()->whole_pages_wanted)
+		return &compact_fullest;
 	return READ_ONCE(compaction_settings.scan.chosen) ? &compact_fullest : &compact_linear;
 }
 
@@ -319,8 +322,9 @@ void compaction_keep_whole(struct zone *zone)
 	uint64_t wanted = policy->whole_pages_wanted ? policy->whole_pages_wanted(zone) : 0;
 	uint64_t whole = zone_whole_pages(zone), moved;
 
-	if (whole < wanted)
-		compaction_make_pageblocks(zone, (uint32_t)DIV_ROUND_UP(wanted - whole, PAGEBLOCK_PAGES), &moved);
+	if (whole < wanted &&
+	    !compaction_make_pageblocks(zone, (uint32_t)DIV_ROUND_UP(wanted - whole, PAGEBLOCK_PAGES), &moved))
+		defer(zone, PAGEBLOCK_ORDER);
 }
 
 void compaction_proactive(struct zone *zone)

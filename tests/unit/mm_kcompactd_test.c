@@ -3,11 +3,13 @@
  */
 #include "mm/kcompactd.h"
 
+#include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/string.h"
 #include "mm/compaction_internal.h"
 #include "mm/compaction_trace.h"
+#include "mm/policy/policy.h"
 #include "mm/vmstat.h"
 #include "tests/unit/movable_owner.h"
 
@@ -97,6 +99,42 @@ KTEST(kcompactd, it_looks_for_fragmentation_by_itself)
 	kcompactd_look(&node);
 	EXPECT(t, comes_true(is_compact, owner->zone));
 	kcompactd_stop(&node);
+	EXPECT(t, mo_check(owner));
+	EXPECT_OK(t, zone_check(owner->zone));
+}
+
+static void expect_none_to_be_had(struct ktest *t)
+{
+	struct movable_owner *owner = mo_full_zone(t, 64);
+
+	REQUIRE(t, owner);
+	compaction_keep_whole(owner->zone);
+	EXPECT_EQ(t, owner->zone->compaction.defer_shift, 1u);
+}
+
+static void restore_policy(void *name)
+{
+	ASSERT(frag_policy_set(name) == 0);
+}
+
+KTEST(kcompactd, it_keeps_the_whole_pageblocks_that_the_policy_wants)
+{
+	struct movable_owner *owner = mo_full_zone(t, 64);
+
+	REQUIRE(t, owner);
+	mo_thin_out(owner, 0, owner->nr_slots, 8);
+	ktest_defer(t, restore_policy, (void *)frag_policy_get()->name);
+	compaction_keep_whole(owner->zone);
+	EXPECT(t, !has_whole(owner->zone));
+	REQUIRE_OK(t, frag_policy_set("defrag"));
+	compaction_keep_whole(owner->zone);
+	EXPECT_EQ(t, zone_whole_pages(owner->zone), 4u * PAGEBLOCK_PAGES);
+	EXPECT_EQ(t, owner->moves, 4u * PAGEBLOCK_PAGES / 8);
+	/* There are enough; and where there is nothing to be had it is not tried every time. */
+	compaction_keep_whole(owner->zone);
+	EXPECT_EQ(t, owner->moves, 4u * PAGEBLOCK_PAGES / 8);
+	EXPECT(t, !owner->zone->compaction.defer_shift);
+	expect_none_to_be_had(t);
 	EXPECT(t, mo_check(owner));
 	EXPECT_OK(t, zone_check(owner->zone));
 }
