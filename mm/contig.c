@@ -162,7 +162,7 @@ static void hand_out(const struct contig *contig, uint32_t gfp)
 		struct page *page = zone_page(contig->zone, index);
 
 		pcp_adopt(contig->zone, index, 0, contig->owner);
-		*page = (struct page){.refcount = 1};
+		page_fill(page);
 		kasan_unpoison(page_address(page), PAGE_SIZE);
 		if (gfp & GFP_ZERO)
 			memset(page_address(page), 0, PAGE_SIZE);

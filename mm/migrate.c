@@ -113,7 +113,7 @@ struct page *migrate_prepare_target(struct zone *zone, uint32_t index, const str
 	struct page *page = zone_page(zone, index);
 
 	pcp_adopt(zone, index, block->order, block->owner);
-	*page = (struct page){.refcount = 1};
+	page_fill(page);
 	if (has_memory(zone))
 		kasan_unpoison(page_address(page), PAGE_SIZE << block->order);
 	return page;

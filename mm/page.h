@@ -75,3 +75,14 @@ struct page {
 } ALIGNED(64);
 
 _Static_assert(sizeof(struct page) == 64, "a page structure is one cache line");
+
+/* The structure as its next owner gets it. Who saw the last owner's tag may still look at flags and refcount. */
+static ALWAYS_INLINE void page_fill(struct page *page)
+{
+	WRITE_ONCE(page->flags, 0);
+	WRITE_ONCE(page->refcount, 1);
+	page->mapcount = 0;
+	page->mapping = NULL;
+	page->index = 0;
+	page->private = 0;
+}

@@ -113,23 +113,13 @@ static uint32_t take_above_mark(struct zone *zone, const struct alloc_request *r
 	return pcp_bypass_take(zone, request);
 }
 
-static void fill_struct(struct page *page)
-{
-	page->flags = 0;
-	page->refcount = 1;
-	page->mapcount = 0;
-	page->mapping = NULL;
-	page->index = 0;
-	page->private = 0;
-}
-
 static ALWAYS_INLINE struct page *prepare(struct zone *zone, uint32_t index, uint32_t gfp, unsigned int order,
 					  enum migratetype mt)
 {
 	struct page *page = zone_page(zone, index);
 
 	if (!(gfp & GFP_NOSTRUCT))
-		fill_struct(page);
+		page_fill(page);
 	kasan_unpoison(page_address(page), PAGE_SIZE << order);
 	if (gfp & GFP_ZERO)
 		memset(page_address(page), 0, PAGE_SIZE << order);
@@ -405,7 +395,7 @@ void split_page(struct page *page, unsigned int order)
 			buddy_unfold_taken_locked(zone, at / PAGEBLOCK_PAGES);
 	for (uint32_t at = first; at < end; at += 1u << order) {
 		store_relaxed(&zone->tags[at], TAG(owner, order));
-		fill_struct(zone_page(zone, at));
+		page_fill(zone_page(zone, at));
 	}
 	spin_unlock(&zone->lock);
 }
