@@ -252,6 +252,14 @@ static bool is_costly(const struct alloc_request *request)
 	return request->order > COSTLY_ORDER && !(request->gfp & GFP_NOFAIL);
 }
 
+/* Rounds worth their time: the first moves only what moves at once, the second waits for what does not. */
+static unsigned int patience(const struct alloc_request *request)
+{
+	if ((request->gfp & GFP_NORETRY) || is_costly(request))
+		return request->order ? 1 : 0;
+	return MAX_ROUNDS;
+}
+
 static struct page *reclaim_in_rounds(struct alloc_request *request)
 {
 	struct page *page = NULL;
@@ -259,7 +267,7 @@ static struct page *reclaim_in_rounds(struct alloc_request *request)
 
 	for (unsigned int round = 0; round < MAX_ROUNDS && !page; round++) {
 		page = reclaim_and_retry(request, round > 0, &freed);
-		if (!freed || (request->gfp & GFP_NORETRY) || (is_costly(request) && round))
+		if (!freed || round >= patience(request))
 			break;
 	}
 	return page ? page : last_attempt(request);

@@ -101,7 +101,7 @@ static void open_locked(struct cache_file *file)
 {
 	if (file->opened++ == 0) {
 		list_del(&file->idle);
-		table.nr_idle--;
+		WRITE_ONCE(table.nr_idle, table.nr_idle - 1);
 	}
 }
 
@@ -145,7 +145,7 @@ struct cache_file *cache_file_open(uint64_t id)
 		open_locked(theirs);
 	} else {
 		list_add(bucket_of(id), &mine->hash);
-		table.nr_files++;
+		WRITE_ONCE(table.nr_files, table.nr_files + 1);
 	}
 	spin_unlock(&table.lock);
 	if (!theirs)
@@ -160,7 +160,7 @@ void cache_file_close(struct cache_file *file)
 	ASSERT(file->opened, "file %lu is not open", file->id);
 	if (--file->opened == 0) {
 		list_add_tail(&table.idle, &file->idle);
-		table.nr_idle++;
+		WRITE_ONCE(table.nr_idle, table.nr_idle + 1);
 	}
 	spin_unlock(&table.lock);
 }
@@ -177,8 +177,8 @@ static bool forget_locked(struct cache_file *file)
 		return false;
 	list_del(&file->idle);
 	list_del(&file->hash);
-	table.nr_idle--;
-	table.nr_files--;
+	WRITE_ONCE(table.nr_idle, table.nr_idle - 1);
+	WRITE_ONCE(table.nr_files, table.nr_files - 1);
 	return true;
 }
 

@@ -6,7 +6,7 @@
 #include "kernel/mutex.h"
 #include "mm/vmstat.h"
 
-#define LEAST_OBJECTS 128u
+#define BATCH 128u
 
 static struct mutex lock = MUTEX_INIT(lock, "shrinkers");
 static struct list_node shrinkers = LIST_INIT(shrinkers);
@@ -33,9 +33,11 @@ uint64_t shrink_all(unsigned int priority)
 	if (!mutex_trylock(&lock))
 		return 0;
 	list_for_each_entry(shrinker, &shrinkers, node) {
-		uint64_t there = shrinker->count(shrinker), wanted = MAX(there >> priority, (uint64_t)LEAST_OBJECTS);
+		uint64_t there = shrinker->count(shrinker), wanted = shrinker->owed + (2 * there >> priority);
 
-		wanted = MIN(there, wanted);
+		wanted = MIN(wanted, 2 * there);
+		shrinker->owed = wanted % BATCH;
+		wanted -= shrinker->owed;
 		if (!wanted)
 			continue;
 		vm_events(slabs_scanned, wanted);

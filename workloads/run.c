@@ -26,6 +26,16 @@ uint64_t workload_number(struct sink *out, struct workload_parameters *parameter
 	return value;
 }
 
+const char *workload_word(struct workload_parameters *parameters, const char *key, const char *fallback)
+{
+	for (size_t i = 0; i < parameters->count; i++)
+		if (strcmp(parameters->words[i].key, key) == 0) {
+			parameters->words[i].used = true;
+			return parameters->words[i].value;
+		}
+	return fallback;
+}
+
 int workload_parameters_end(struct sink *out, const struct workload_parameters *parameters)
 {
 	bool wrong = parameters->wrong;

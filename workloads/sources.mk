@@ -1,1 +1,1 @@
-both += $(addprefix workloads/,run.c faults.c touch.c)
+both += $(addprefix workloads/,run.c faults.c latency.c thpfioscale.c touch.c)

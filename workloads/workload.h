@@ -32,5 +32,7 @@ struct workload {
 
 /* The value of @key as a size or number (K, M, G), or @fallback. */
 uint64_t workload_number(struct sink *out, struct workload_parameters *parameters, const char *key, uint64_t fallback);
+/* The value of @key as it was written, or @fallback. */
+const char *workload_word(struct workload_parameters *parameters, const char *key, const char *fallback);
 /* After the last one was read: 0, or -EINVAL with a line that says what was wrong or unknown. */
 int workload_parameters_end(struct sink *out, const struct workload_parameters *parameters) MUST_CHECK;

@@ -136,7 +136,9 @@ bool page_last_put(struct page *page)
 
 struct page *page_new_anon(struct mm *mm, struct area *area, uint64_t address, unsigned int order)
 {
-	uint32_t gfp = GFP_USER | GFP_OWNER(PAGE_OWNER_ANON) | (order ? GFP_NORETRY | GFP_NOWARN : 0);
+	/* A huge page is worth waiting for where it was asked for (MADV_HUGEPAGE); elsewhere it is nice to have. */
+	uint32_t how = order ? (area->flags & AREA_HUGE ? GFP_USER : GFP_MOVABLE) | GFP_NORETRY | GFP_NOWARN : GFP_USER;
+	uint32_t gfp = how | GFP_OWNER(PAGE_OWNER_ANON);
 	struct page *page = area->ops && area->ops->alloc && !order ? area->ops->alloc(area) : NULL;
 
 	if (!page)
