@@ -113,7 +113,7 @@ $(BUILD)/ballonet-tests$(VARIANT): $(hosted_objects) $(BUILD)/hosted_objects$(VA
 bench_objects := $(filter-out $(BUILD)/tests/host/main.c.o,$(hosted_objects))
 $(BUILD)/bench-%: $(BUILD)/bench/%.c.o $(bench_objects)
 	@$(CC) $(hosted_cflags) $^ -o $@
--include $(BUILD)/bench/page_alloc.c.d $(BUILD)/bench/cgroup.c.d
+-include $(BUILD)/bench/page_alloc.c.d $(BUILD)/bench/compaction.c.d $(BUILD)/bench/cgroup.c.d
 endif
 
 # ---- checks of the source: each file is checked again only when it, a header or the rules have changed -----------------
@@ -187,7 +187,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench bench-cgroup bench-mm mutants modes deps clean help
+.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -209,6 +209,9 @@ mode-%: FORCE
 bench-mm: ## What a page costs, hosted at native speed, beside one list behind one lock
 	@$(MAKE) MODE=host build/host/bench-page_alloc
 	@build/host/bench-page_alloc
+bench-compaction: ## What a whole pageblock costs in moved pages, by either scan
+	@$(MAKE) MODE=host build/host/bench-compaction
+	@build/host/bench-compaction
 bench-cgroup: ## What a charge costs, hosted at native speed, in atomic additions
 	@$(MAKE) MODE=host build/host/bench-cgroup
 	@build/host/bench-cgroup

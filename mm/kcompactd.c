@@ -4,8 +4,8 @@
  * What is asked for is one order and one highest zone, the largest of all askers; they are taken together when the
  * thread begins. A zone that the daemon fails in is deferred as for direct compaction. Proactive runs go by the score,
  * the percentage of free memory outside whole pageblocks: above the high mark a run begins, at the low one it ends;
- * proactiveness p puts the low mark at 100 - p, at least 5, and the high one 10 above, at most at 100: 0 is never. One
- * that did not lower the score is followed by a pause of 64 looks.
+ * proactiveness p puts the low mark at 100 - p, at least 5, and the high one 10 above, at most at 100: 0 is never.
+ * Looks come every half second, and less and less often, down to one in half a minute, while they bring nothing.
  */
 #include "mm/kcompactd.h"
 
@@ -19,8 +19,8 @@
 #include "mm/pcp.h"
 #include "mm/vmstat.h"
 
-#define LOOK_EVERY_NS (500 * NS_PER_MS)
-#define PAUSE_LOOKS   64u
+#define LOOK_SOONEST_NS (500 * NS_PER_MS)
+#define LOOK_LATEST_NS	(32 * NS_PER_S)
 
 /* ---- on demand ----------------------------------------------------------------------------------------------------
  */
@@ -101,19 +101,15 @@ static void compact_proactively(struct node *node)
 			compaction_proactive(node->zones[type]);
 }
 
-static void look(struct node *node)
+/* True if the node's memory was too fragmented and is less so now. */
+static bool look(struct node *node)
 {
 	uint64_t score = node_score(node), high = MIN(compaction_score_target() + 10, 100ul);
 
 	if (score <= high)
-		return;
-	if (node->kcompactd.proactive_pause) {
-		node->kcompactd.proactive_pause--;
-		return;
-	}
+		return false;
 	compact_proactively(node);
-	if (node_score(node) >= score)
-		node->kcompactd.proactive_pause = PAUSE_LOOKS;
+	return node_score(node) < score;
 }
 
 /* ---- the thread ---------------------------------------------------------------------------------------------------
@@ -124,26 +120,37 @@ static bool is_wanted(struct kcompactd *kcompactd)
 	return READ_ONCE(kcompactd->asked) || READ_ONCE(kcompactd->look) || thread_should_stop();
 }
 
+/* Sleeps until there is something to do, or for @pause_ns. */
+static void wait_and_look(struct node *node, uint64_t *pause_ns)
+{
+	struct kcompactd *kcompactd = &node->kcompactd;
+	bool looked_for;
+
+	TRACE(mm_compaction_kcompactd_sleep, .node = node->id);
+	wait_event_timeout(&kcompactd->wait, is_wanted(kcompactd), *pause_ns);
+	looked_for = atomic_exchange(&kcompactd->look, false);
+	if (READ_ONCE(kcompactd->asked) || thread_should_stop())
+		return;
+	/* A machine that is idle, or beyond help, shall not be woken often. */
+	*pause_ns = look(node) || looked_for ? LOOK_SOONEST_NS : MIN(2 * *pause_ns, LOOK_LATEST_NS);
+}
+
 static int kcompactd_run(void *argument)
 {
 	struct node *node = argument;
-	struct kcompactd *kcompactd = &node->kcompactd;
+	uint64_t pause_ns = LOOK_SOONEST_NS;
 
 	memalloc_enter();
 	while (!thread_should_stop()) {
 		enum zone_type highest;
 		unsigned int order;
 
-		if (take_request(kcompactd, &order, &highest)) {
-			compact_on_demand(node, order, highest);
+		if (!take_request(&node->kcompactd, &order, &highest)) {
+			wait_and_look(node, &pause_ns);
 			continue;
 		}
-		TRACE(mm_compaction_kcompactd_sleep, .node = node->id);
-		wait_event_timeout(&kcompactd->wait, is_wanted(kcompactd), LOOK_EVERY_NS);
-		if (atomic_exchange(&kcompactd->look, false))
-			kcompactd->proactive_pause = 0;
-		if (!READ_ONCE(kcompactd->asked))
-			look(node);
+		compact_on_demand(node, order, highest);
+		pause_ns = LOOK_SOONEST_NS;
 	}
 	return 0;
 }

@@ -17,8 +17,7 @@ struct kcompactd {
 	struct spinlock lock; /* of what is asked for */
 	unsigned int order;
 	enum zone_type highest;
-	bool asked, look;	  /* for a block; to look whether there is something to do */
-	uint32_t proactive_pause; /* looks to leave out, after one that brought nothing; the thread's own */
+	bool asked, look; /* for a block; to look whether there is something to do */
 };
 
 void kcompactd_init(struct kcompactd *kcompactd);
