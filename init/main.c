@@ -10,6 +10,7 @@
 #include "arch/x86_64/platform.h"
 #include "cgroup/gpu.h"
 #include "drivers/acpi.h"
+#include "drivers/dma_heap.h"
 #include "drivers/fw_cfg.h"
 #include "drivers/ivshmem.h"
 #include "drivers/pci.h"
@@ -73,10 +74,17 @@ static void fw_cfg_start(void)
 /* Files and names first, so that the command line can set parameters before a device is probed. */
 static void virtio_start(void)
 {
+	int error;
+
 	if (virtio_init() != 0 || balloon_init() != 0)
 		panic("no memory for the virtio files");
 	virtio_mmio_find();
 	ivshmem_probe(pci_devices());
+	error = dma_buf_init();
+	if (!error)
+		error = dma_heaps_of_devices();
+	if (error)
+		pr_err("dma-buf: %s: not all heaps are there", error_name(error));
 }
 
 static void address_spaces_start(void)
