@@ -187,7 +187,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm mutants modes deps clean help
+.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm qemu-sg mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -218,6 +218,8 @@ bench-cgroup: ## What a charge costs, hosted at native speed, in atomic addition
 bench: ## Boot and balloon times on the real device
 	@tools/deps build run
 	@tools/ballonet bench
+qemu-sg: ## QEMU with a balloon that takes runs of pages (sg=on), from the distribution's source: about three minutes
+	@tools/qemu-sg/build
 mutants: ## Break the code in each way of tests/mutants.txt: do the tests see it?
 	@tools/deps build run test
 	@$(PYTHON) -B tools/mutants.py

@@ -199,6 +199,63 @@ int sparse_bitmap_clear(struct sparse_bitmap *set, uint64_t bit)
 	return 0;
 }
 
+/* The part of [*@first, @last] in the chunk of *@first, as bits [*@from, *@end) of it; moves *@first behind it. */
+static struct sparse_bitmap_chunk *next_part(struct sparse_bitmap *set, uint64_t *first, uint64_t last, size_t *from,
+					     size_t *end)
+{
+	struct sparse_bitmap_chunk *chunk = find(set, chunk_of(*first));
+
+	*from = bit_in_chunk(*first);
+	*end = chunk_of(last) == chunk_of(*first) ? bit_in_chunk(last) + 1 : SPARSE_BITMAP_CHUNK_BITS;
+	*first += *end - *from;
+	return chunk;
+}
+
+/* @first is 0 behind the very last chunk: a count of what is left ends the loops. */
+#define for_each_part(set, first, last, chunk, from, end)                          \
+	for (uint64_t _at = (first), _left = chunk_of(last) - chunk_of(first) + 1; \
+	     _left && ((chunk) = next_part(set, &_at, last, &(from), &(end)), true); _left--)
+
+int sparse_bitmap_set_range(struct sparse_bitmap *set, uint64_t first, uint64_t last)
+{
+	struct sparse_bitmap_chunk *chunk;
+	size_t from, end;
+
+	for_each_part(set, first, last, chunk, from, end)
+	{
+		if (!chunk)
+			return -ENOMEM;
+		if (bitmap_next_set(chunk->words, end, from) < end)
+			return -EEXIST;
+	}
+	for_each_part(set, first, last, chunk, from, end)
+	{
+		bitmap_set_range(chunk->words, from, end - from);
+		chunk->nr_bits += end - from;
+		set->nr_bits += end - from;
+	}
+	return 0;
+}
+
+int sparse_bitmap_clear_range(struct sparse_bitmap *set, uint64_t first, uint64_t last)
+{
+	struct sparse_bitmap_chunk *chunk;
+	size_t from, end;
+
+	for_each_part(set, first, last, chunk, from, end)
+	{
+		if (!chunk || bitmap_next_clear(chunk->words, end, from) < end)
+			return -ENOENT;
+	}
+	for_each_part(set, first, last, chunk, from, end)
+	{
+		bitmap_clear_range(chunk->words, from, end - from);
+		chunk->nr_bits -= end - from;
+		set->nr_bits -= end - from;
+	}
+	return 0;
+}
+
 bool sparse_bitmap_test(const struct sparse_bitmap *set, uint64_t bit)
 {
 	const struct sparse_bitmap_chunk *chunk = chunk_at(set, lower_bound(set, chunk_of(bit)), chunk_of(bit));

@@ -35,6 +35,9 @@ int sparse_bitmap_reserve(struct sparse_bitmap *set, uint64_t first, uint64_t la
 int sparse_bitmap_set(struct sparse_bitmap *set, uint64_t bit) MUST_CHECK;
 /* 0, or -ENOENT if it was not set. */
 int sparse_bitmap_clear(struct sparse_bitmap *set, uint64_t bit) MUST_CHECK;
+/* The same for all of [@first, @last], inclusive, or for none of them: then nothing has changed. */
+int sparse_bitmap_set_range(struct sparse_bitmap *set, uint64_t first, uint64_t last) MUST_CHECK;
+int sparse_bitmap_clear_range(struct sparse_bitmap *set, uint64_t first, uint64_t last) MUST_CHECK;
 bool sparse_bitmap_test(const struct sparse_bitmap *set, uint64_t bit);
 /*
  * The first run of set bits that begins at or after @from: [*@first, *@last], both inclusive, so that a run that

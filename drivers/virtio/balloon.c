@@ -34,6 +34,7 @@
 
 const struct balloon_method *const balloon_methods[NR_BALLOON_METHODS] = {
 	[BALLOON_METHOD_REPORT] = &balloon_method_report,
+	[BALLOON_METHOD_SG] = &balloon_method_sg,
 	[BALLOON_METHOD_PFN] = &balloon_method_pfn,
 };
 
@@ -167,12 +168,13 @@ static enum turn inflate(struct balloon *balloon, uint64_t wanted)
 		return TURN_WAIT;
 	}
 	error = balloon_methods[id]->inflate(balloon, batch);
-	if (error) {
+	if (error == -ENOSPC) {
 		balloon_batch_to_allocator(balloon, batch);
-		return error == -ENOSPC ? TURN_WAIT : TURN_BROKEN;
+		return TURN_WAIT;
 	}
+	/* On another error the device may have a part of it: the batch comes back with all others, after the reset. */
 	sent(balloon, batch, BALLOON_BATCH_INFLATING);
-	return TURN_PROGRESS;
+	return error ? TURN_BROKEN : TURN_PROGRESS;
 }
 
 static bool deflate_queue_is_full(const struct balloon *balloon)

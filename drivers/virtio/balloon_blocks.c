@@ -122,6 +122,14 @@ uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_bat
 	return batch->nr_pages;
 }
 
+void balloon_batch_shorten(struct balloon *balloon, struct balloon_batch *batch, unsigned int blocks)
+{
+	for (unsigned int at = blocks; at < batch->nr_blocks; at++)
+		batch->nr_pages -= balloon_block_pages(batch->blocks[at]);
+	free_blocks(batch->blocks + blocks, batch->nr_blocks - blocks);
+	batch->nr_blocks = blocks;
+}
+
 void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch)
 {
 	struct balloon_hold *hold = &balloon->holds[batch->method];

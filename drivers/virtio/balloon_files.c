@@ -12,13 +12,19 @@
 static struct mutex balloons_lock = MUTEX_INIT(balloons_lock, "balloons");
 static struct list_node balloons = LIST_INIT(balloons);
 
-static const char *const inflate_names[] = {"auto", "report", "pfn", NULL}; /* auto, then as in balloon_methods[] */
+static const char *const inflate_names[] = {"auto", "report", "sg", "pfn",
+					    NULL}; /* auto, then as in balloon_methods[] */
 static struct vfile_choice inflate = {.names = inflate_names, .chosen = INFLATE_AUTO};
 static struct vfile_int reserve_mib = {.value = 16, .min = 0, .max = 1 << 20};
 
 uint64_t balloon_reserve_pages(void)
 {
 	return MIB(READ_ONCE(reserve_mib.value)) >> PAGE_SHIFT;
+}
+
+bool balloon_wants_page_numbers(void)
+{
+	return READ_ONCE(inflate.chosen) == BALLOON_METHOD_PFN + 1;
 }
 
 static enum balloon_method_id first_available(const struct balloon *balloon)
@@ -38,7 +44,7 @@ enum balloon_method_id balloon_choose_method(struct balloon *balloon)
 	if (chosen == INFLATE_AUTO || balloon_methods[chosen - 1]->available(balloon))
 		return chosen == INFLATE_AUTO ? fallback : chosen - 1;
 	if (!balloon->unavailable_said)
-		pr_err("%s: inflate=%s cannot be done with this device: using %s", balloon->dev->name,
+		pr_err("%s: inflate=%s cannot be done with what was negotiated: using %s", balloon->dev->name,
 		       inflate_names[chosen], balloon_methods[fallback]->name);
 	balloon->unavailable_said = true;
 	return fallback;

@@ -17,6 +17,7 @@
 
 #include "drivers/virtio/balloon.h"
 #include "kernel/mutex.h"
+#include "lib/sparse_bitmap.h"
 #include "mm/page_alloc.h"
 
 /* 5.5.3 */
@@ -26,6 +27,13 @@
 #define BALLOON_F_FREE_PAGE_HINT 3u
 #define BALLOON_F_PAGE_POISON	 4u
 #define BALLOON_F_REPORTING	 5u
+/*
+ * VIRTIO_BALLOON_F_SG, which the standard does not have: a buffer on the inflate (deflate) queue is a chain of
+ * device-writable (readable) descriptors, each a run of whole pages, and no array of page numbers. It was proposed as
+ * bit 3; the standard has since given that to FREE_PAGE_HINT and goes on counting from there. Bits 50 to 127 are a
+ * device's own too (2.2), so this one is up there, far from the next to be given away. tools/qemu-sg/ is a device.
+ */
+#define BALLOON_F_SG 55u
 
 /* 5.5.4: offsets in the configuration. */
 #define BALLOON_CONFIG_NUM_PAGES 0u
@@ -54,15 +62,18 @@ struct balloon_method {
 	/* How much goes into one batch. */
 	unsigned int (*most_blocks)(const struct balloon *balloon);
 	unsigned int most_pages;
-	/* Adds the batch to the right queue and kicks; virtqueue_add()'s results. */
+	/*
+	 * Adds the batch to the right queue and kicks. -ENOSPC: the device has none of it, try again later; other
+	 * errors: the queue is broken, and what of it the device has is not known before a reset.
+	 */
 	int (*inflate)(struct balloon *balloon, struct balloon_batch *batch);
 	/* The same the other way; NULL: the host need not know, pages may be used at once. */
 	int (*deflate)(struct balloon *balloon, struct balloon_batch *batch);
 };
 
-enum balloon_method_id { BALLOON_METHOD_REPORT, BALLOON_METHOD_PFN, NR_BALLOON_METHODS };
+enum balloon_method_id { BALLOON_METHOD_REPORT, BALLOON_METHOD_SG, BALLOON_METHOD_PFN, NR_BALLOON_METHODS };
 extern const struct balloon_method *const balloon_methods[NR_BALLOON_METHODS]; /* the best first */
-extern const struct balloon_method balloon_method_pfn, balloon_method_report;
+extern const struct balloon_method balloon_method_pfn, balloon_method_report, balloon_method_sg;
 
 /* Blocks in an array: first page and order in one word. */
 struct balloon_bundle {
@@ -122,6 +133,7 @@ struct balloon {
 	struct virtqueue *queues[NR_BALLOON_QUEUES]; /* NULL: not negotiated */
 	struct balloon_batch batches[BALLOON_NR_BATCHES];
 	struct list_node idle;
+	struct sparse_bitmap runs; /* of the batch that method sg is sending */
 	struct balloon_hold holds[NR_BALLOON_METHODS];
 	uint64_t target_pages;
 	uint64_t inflating_pages, deflating_pages;
@@ -147,6 +159,8 @@ void balloon_write_actual(struct balloon *balloon, bool now);
 bool balloon_reset_and_release(struct balloon *balloon);
 
 /* balloon_files.c */
+/* The user wants page numbers, so F_SG must not be negotiated. */
+bool balloon_wants_page_numbers(void);
 enum balloon_method_id balloon_choose_method(struct balloon *balloon);
 uint64_t balloon_reserve_pages(void);
 void balloon_list_add(struct balloon *balloon);
@@ -164,9 +178,18 @@ uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *b
 /* The batch's blocks go to the hold of its method, or back to the allocator; the batch is idle again. */
 void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch);
 void balloon_batch_to_allocator(struct balloon *balloon, struct balloon_batch *batch);
+/* Only the first @blocks stay in a batch from the allocator; the others go back to it. */
+void balloon_batch_shorten(struct balloon *balloon, struct balloon_batch *batch, unsigned int blocks);
 /* Everything held goes back to the allocator. */
 void balloon_release_hold(struct balloon *balloon);
 int balloon_check_one(const struct balloon *balloon) MUST_CHECK;
+
+/* balloon_sg.c: @runs is a set of page numbers, empty between batches. */
+void balloon_runs_init(struct sparse_bitmap *runs);
+/* 0, or -ENOMEM: then none of the @pages is in the set. Cannot fail for pages that were in it before. */
+int balloon_runs_record(struct sparse_bitmap *runs, uint64_t pfn, uint64_t pages) MUST_CHECK;
+/* Empties the set: its runs become one chain (or more, if the ring is short), which is published and kicked. */
+int balloon_runs_send(struct sparse_bitmap *runs, struct virtqueue *vq, bool in, void *token) MUST_CHECK;
 
 /* balloon_stats.c */
 int balloon_stats_start(struct balloon *balloon) MUST_CHECK;

@@ -1,5 +1,6 @@
 /*
- * Method `pfn`: page numbers through the inflate and deflate queues (5.5.6), as every device understands them.
+ * Method `pfn`: page numbers through the inflate and deflate queues (5.5.6), as every device understands them (unless
+ * F_SG was negotiated, which gives these queues another format).
  *
  * A buffer is an array of 32-bit page numbers. The array is a page of its own, so it holds 1024 of them: exactly a
  * block of the largest order; and several are in flight, so that the device never waits for the guest.
@@ -8,7 +9,7 @@
 
 static bool pfn_available(const struct balloon *balloon)
 {
-	return balloon->queues[BALLOON_QUEUE_INFLATE] && balloon->queues[BALLOON_QUEUE_DEFLATE];
+	return !virtio_has_feature(balloon->dev, BALLOON_F_SG);
 }
 
 static unsigned int pfn_most_blocks(const struct balloon *balloon UNUSED)

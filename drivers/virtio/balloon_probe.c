@@ -13,7 +13,8 @@
 
 #define ANSWER_TIMEOUT_NS (60 * NS_PER_S)
 
-#define DRIVER_FEATURES (BIT(BALLOON_F_MUST_TELL_HOST) | BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING))
+#define DRIVER_FEATURES \
+	(BIT(BALLOON_F_MUST_TELL_HOST) | BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(BALLOON_F_SG))
 
 static void queue_used(struct virtqueue *vq)
 {
@@ -25,6 +26,11 @@ static void queue_used(struct virtqueue *vq)
 static void balloon_config_changed(struct virtio_device *dev)
 {
 	balloon_poke(dev->driver_data);
+}
+
+static uint64_t choose_features(struct virtio_device *dev UNUSED, uint64_t features)
+{
+	return features & ~(balloon_wants_page_numbers() ? BIT(BALLOON_F_SG) : 0);
 }
 
 static bool make_batches(struct balloon *balloon)
@@ -57,6 +63,7 @@ static void destroy(struct balloon *balloon)
 	}
 	if (balloon->stats_page)
 		free_pages(balloon->stats_page, 0);
+	sparse_bitmap_destroy(&balloon->runs);
 	kfree(balloon);
 }
 
@@ -71,6 +78,7 @@ static struct balloon *make(struct virtio_device *dev)
 	balloon->poked = true;
 	balloon->actual_pages = UINT64_MAX; /* what the device has is from before, or not known: write it */
 	balloon->answer_timeout_ns = dev->timeout_ns ? dev->timeout_ns : ANSWER_TIMEOUT_NS;
+	balloon_runs_init(&balloon->runs);
 	mutex_init(&balloon->lock, "balloon");
 	wait_queue_init(&balloon->wake);
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++)
@@ -174,6 +182,7 @@ const struct virtio_driver balloon_driver = {
 	.name = "virtio_balloon",
 	.device_id = VIRTIO_ID_BALLOON,
 	.features = DRIVER_FEATURES,
+	.choose_features = choose_features,
 	.probe = balloon_probe,
 	.remove = balloon_remove,
 	.config_changed = balloon_config_changed,

@@ -7,6 +7,7 @@
 #include "drivers/virtio/balloon_internal.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "lib/errno.h"
 
 #define WAIT_NS (20 * NS_PER_S)
 #define ALL	(BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(VIRTIO_F_INDIRECT_DESC))
@@ -62,6 +63,40 @@ KTEST(balloon_memory, every_allocation_of_inflating_may_fail)
 	}
 	scripted_balloon_set_target(device, 0);
 	EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));
+	EXPECT_EQ(t, device->faults, 0u);
+}
+
+/* Where the bit for a page could not be set the page was taken and the host never told. */
+KTEST(balloon_memory, source_fault_4_a_page_that_cannot_be_recorded_stays_with_the_guest)
+{
+	struct scripted_balloon *device = scripted_balloon(t, BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_SG));
+	uint64_t owned = owned_pages(PAGE_OWNER_BALLOON);
+	struct sparse_bitmap runs;
+
+	REQUIRE(t, device);
+	ktest_defer(t, inject_nothing, NULL);
+	balloon_runs_init(&runs);
+	for (uint64_t nth = 1; nth <= 2; nth++) {
+		host_fail_allocation(nth);
+		EXPECT_EQ(t, balloon_runs_record(&runs, 1000, 10), -ENOMEM);
+		EXPECT_EQ(t, runs.nr_bits, 0u);
+	}
+	sparse_bitmap_destroy(&runs);
+
+	scripted_balloon_plug(device);
+	for (uint32_t nth = 1; nth < 12; nth++) {
+		host_fail_allocation(nth);
+		scripted_balloon_set_target(device, nth * 5000);
+		EXPECT(t, scripted_balloon_reaches(device, nth * 5000, WAIT_NS));
+		EXPECT_EQ(t, device->inflated_pages, nth * 5000);
+		EXPECT_EQ(t, owned_pages(PAGE_OWNER_BALLOON) - owned, nth * 5000);
+	}
+	/* Giving back needs no memory: it works with every allocation failing that could be tried. */
+	host_fail_allocation(1);
+	scripted_balloon_set_target(device, 0);
+	EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));
+	EXPECT_EQ(t, host_fail_allocation(0), 0u);
+	EXPECT_EQ(t, device->inflated_pages, 0u);
 	EXPECT_EQ(t, device->faults, 0u);
 }
 

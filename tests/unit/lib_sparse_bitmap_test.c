@@ -214,3 +214,32 @@ KTEST(lib_sparse_bitmap, agrees_with_a_plain_bitmap)
 	sparse_bitmap_destroy(&set);
 	EXPECT_EQ(t, blocks_in_use, 0);
 }
+
+KTEST(lib_sparse_bitmap, ranges_are_set_and_cleared_whole_or_not_at_all)
+{
+	static const uint64_t begins[] = {0, CHUNK - 3, 5 * CHUNK, UINT64_MAX - 2 * CHUNK};
+	struct sparse_bitmap set;
+
+	new_set(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++) {
+		uint64_t first = begins[i], last = first + 2 * CHUNK, found_first, found_last;
+
+		EXPECT_EQ(t, sparse_bitmap_set_range(&set, first, last), -ENOMEM);
+		EXPECT_OK(t, sparse_bitmap_reserve(&set, first, last));
+		EXPECT_OK(t, sparse_bitmap_set_range(&set, first, last));
+		EXPECT_EQ(t, set.nr_bits, 2 * CHUNK + 1);
+		EXPECT(t, sparse_bitmap_next_run(&set, 0, &found_first, &found_last));
+		EXPECT(t, found_first == first && found_last == last);
+		EXPECT_EQ(t, sparse_bitmap_set_range(&set, last, last), -EEXIST);
+		EXPECT_OK(t, sparse_bitmap_clear(&set, last));
+		EXPECT_EQ(t, sparse_bitmap_set_range(&set, first, last), -EEXIST);
+		EXPECT_EQ(t, sparse_bitmap_clear_range(&set, first, last), -ENOENT);
+		EXPECT_EQ(t, set.nr_bits, 2 * CHUNK);
+		EXPECT_OK(t, sparse_bitmap_clear_range(&set, first, last - 1));
+		EXPECT_EQ(t, set.nr_bits, 0u);
+		EXPECT(t, !sparse_bitmap_next_run(&set, 0, &found_first, &found_last));
+		sparse_bitmap_trim(&set);
+	}
+	sparse_bitmap_destroy(&set);
+	EXPECT_EQ(t, blocks_in_use, 0);
+}

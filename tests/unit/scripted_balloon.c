@@ -17,6 +17,7 @@
 #define F_STATS	 1u
 #define F_HINT	 3u
 #define F_REPORT 5u
+#define F_SG	 55u
 
 enum kind { KIND_INFLATE, KIND_DEFLATE, KIND_STATS, KIND_HINT, KIND_REPORT, KIND_NONE };
 
@@ -49,6 +50,26 @@ static enum kind kind_of(const struct scripted_balloon *device, unsigned int ind
 
 /* ---- what a buffer means ---- */
 
+/* A page goes into the balloon or comes out of it. */
+static void take_page(struct scripted_balloon *device, uint64_t pfn, bool inflate)
+{
+	if (pfn >= MOST_PAGES)
+		fault(device, "a page number beyond all memory");
+	else if (bitmap_test(device->inflated, pfn) == inflate)
+		fault(device, inflate ? "a page inflated twice" : "a page deflated that was not inflated");
+	else if (inflate)
+		bitmap_set(device->inflated, pfn);
+	else
+		bitmap_clear(device->inflated, pfn);
+}
+
+static void took_pages(struct scripted_balloon *device, uint64_t pages, bool inflate)
+{
+	store_relaxed(&device->inflated_pages, device->inflated_pages + (inflate ? pages : -pages));
+	device->inflated_ever += inflate ? pages : 0;
+	device->biggest_buffer_pages = MAX(device->biggest_buffer_pages, pages);
+}
+
 static void take_numbers(struct scripted_balloon *device, const struct ring_element *element, bool inflate)
 {
 	uint64_t pages = 0;
@@ -58,18 +79,30 @@ static void take_numbers(struct scripted_balloon *device, const struct ring_elem
 		return;
 	}
 	const uint32_t *pfns = phys_to_virt(element->buffers[0].address);
-	for (uint32_t i = 0; i < element->buffers[0].bytes / 4; i++, pages++) {
-		if (pfns[i] >= MOST_PAGES)
-			fault(device, "a page number beyond all memory");
-		else if (bitmap_test(device->inflated, pfns[i]) == inflate)
-			fault(device, inflate ? "a page inflated twice" : "a page deflated that was not inflated");
-		else if (inflate)
-			bitmap_set(device->inflated, pfns[i]);
-		else
-			bitmap_clear(device->inflated, pfns[i]);
+	for (uint32_t i = 0; i < element->buffers[0].bytes / 4; i++, pages++)
+		take_page(device, pfns[i], inflate);
+	took_pages(device, pages, inflate);
+}
+
+/* F_SG: runs of pages, writable when they are inflated, readable when they are deflated. */
+static void take_runs(struct scripted_balloon *device, const struct ring_element *element, bool inflate)
+{
+	uint64_t pages = 0;
+
+	if (inflate ? element->readable : element->writable)
+		fault(device, "F_SG: runs are writable on the inflate queue, readable on the deflate queue");
+	for (unsigned int i = 0; i < element->readable + element->writable; i++) {
+		const struct virtqueue_buffer *run = &element->buffers[i];
+
+		if (run->address % PAGE_SIZE || run->bytes % PAGE_SIZE)
+			fault(device, "F_SG: a run that is no whole pages");
+		for (uint64_t at = 0; at < run->bytes / PAGE_SIZE; at++, pages++)
+			take_page(device, run->address / PAGE_SIZE + at, inflate);
+		if (inflate) /* dropped by the host */
+			memset(phys_to_virt(run->address), 0xdd, 64);
 	}
-	store_relaxed(&device->inflated_pages, device->inflated_pages + (inflate ? pages : -pages));
-	device->biggest_buffer_pages = MAX(device->biggest_buffer_pages, pages);
+	device->runs += element->readable + element->writable;
+	took_pages(device, pages, inflate);
 }
 
 static void take_report(struct scripted_balloon *device, const struct ring_element *element)
@@ -111,7 +144,9 @@ static void handle(struct scripted_balloon *device, enum kind kind, const struct
 {
 	if (!(load_relaxed(&device->status) & VIRTIO_STATUS_DRIVER_OK))
 		fault(device, "3.1.1: a buffer before DRIVER_OK");
-	if (kind == KIND_INFLATE || kind == KIND_DEFLATE)
+	if ((kind == KIND_INFLATE || kind == KIND_DEFLATE) && device->accepted & BIT(F_SG))
+		take_runs(device, element, kind == KIND_INFLATE);
+	else if (kind == KIND_INFLATE || kind == KIND_DEFLATE)
 		take_numbers(device, element, kind == KIND_INFLATE);
 	else if (kind == KIND_STATS)
 		take_stats(device, element);
@@ -164,6 +199,11 @@ static void notify(struct virtio_device *dev, unsigned int index)
 	spin_lock(&device->lock);
 	while (device->ready[index] && ring_device_pop(&device->rings[index], &device->element)) {
 		handle(device, kind, &device->element);
+		if (device->turns_round && kind == KIND_INFLATE) {
+			/* The host changes its mind while the driver is about to send more. */
+			store_release(&device->num_pages, 0);
+			dev->driver->config_changed(dev);
+		}
 		if (kind != KIND_STATS)
 			interrupt |= hold_or_push(device, index, &device->element);
 	}

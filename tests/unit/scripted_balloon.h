@@ -25,6 +25,7 @@ struct scripted_balloon {
 	bool silent;	       /* takes buffers and never gives them back */
 	bool lies;	       /* answers with ids that it does not have */
 	bool skips_interrupts; /* answers, but interrupts get lost */
+	bool turns_round;      /* wants everything back as soon as the first buffer is inflated */
 	uint32_t hold_back;    /* answers only when that many buffers wait, or when told to */
 	unsigned int queue_size;
 
@@ -36,6 +37,7 @@ struct scripted_balloon {
 	uint32_t num_pages, actual, generation, actual_writes;
 	unsigned int faults, resets;
 	uint64_t inflated_pages, reported_pages; /* now in the balloon by page number; ever reported */
+	uint64_t inflated_ever, runs;		 /* pages by number or run; runs with F_SG */
 	uint64_t biggest_buffer_pages;
 	uint64_t *inflated; /* a bit per page */
 	uint8_t stats[SCRIPTED_STATS_MAX];

@@ -20,6 +20,8 @@ static void answer(struct virtqueue *vq)
 	struct virtqueue_fixture *f = virtqueue_owner(vq);
 
 	f->notifications++;
+	if (f->answer == ANSWER_FIRST_ONLY && !f->chains_seen)
+		virtqueue_fixture_use_one(f, 0);
 	while (f->answer == ANSWER_AT_ONCE && virtqueue_fixture_use_one(f, 0) >= 0)
 		continue;
 }

@@ -7,8 +7,9 @@
 #include "tests/unit/ring_device.h"
 
 enum virtqueue_answer {
-	ANSWER_BY_HAND, /* the test pops and pushes itself */
-	ANSWER_AT_ONCE, /* every notification uses all that is available */
+	ANSWER_BY_HAND,	   /* the test pops and pushes itself */
+	ANSWER_AT_ONCE,	   /* every notification uses all that is available */
+	ANSWER_FIRST_ONLY, /* the first notification uses one buffer, and no more come back */
 	ANSWER_NEVER,
 };
 

@@ -5,6 +5,7 @@ import shlex
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = "build"
 GUESTS = os.path.join(BUILD, "guests")
+QEMU_SG = os.path.join(BUILD, "qemu-sg", "qemu-system-x86_64")  # `make qemu-sg`: a balloon with the property sg
 
 
 def absolute(path):
