@@ -25,8 +25,9 @@ static void touch_pages(void *block, unsigned int order)
 static struct block *take(unsigned int *order)
 {
 	for (;;) {
-		struct page *page = alloc_pages(
-			GFP_MOVABLE | GFP_KSWAPD_RECLAIM | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_WORKLOAD), *order);
+		struct page *page = alloc_pages(GFP_MOVABLE | GFP_KSWAPD_RECLAIM | GFP_NOWARN | GFP_NOSTRUCT |
+							GFP_OWNER(PAGE_OWNER_WORKLOAD),
+						*order);
 
 		if (page) {
 			struct block *block = page_address(page);

@@ -65,7 +65,9 @@ void balloon_write_actual(struct balloon *balloon, bool now)
 
 static void acknowledge(struct balloon *balloon, struct balloon_batch *batch)
 {
-	if (batch->state == BALLOON_BATCH_INFLATING) {
+	if ((void *)batch == &balloon->hinting) {
+		balloon_hinting_answered(balloon);
+	} else if (batch->state == BALLOON_BATCH_INFLATING) {
 		balloon->counters.inflated_pages += batch->nr_pages;
 		vm_events(balloon_inflate, batch->nr_pages);
 		balloon_batch_to_hold(balloon, batch);
@@ -252,7 +254,7 @@ static enum turn take_turn(struct balloon *balloon)
 {
 	enum turn turn;
 
-	if (take_answers(balloon) || balloon_stats_poll(balloon))
+	if (take_answers(balloon) || balloon_stats_poll(balloon) || balloon_hinting_turn(balloon))
 		return TURN_BROKEN;
 	read_target(balloon);
 	turn = is_broken(balloon) ? TURN_BROKEN : towards_target(balloon);
@@ -263,7 +265,7 @@ static enum turn take_turn(struct balloon *balloon)
 
 static bool waits_for_device(const struct balloon *balloon)
 {
-	return balloon->inflating_pages || balloon->deflating_pages;
+	return balloon->inflating_pages || balloon->deflating_pages || balloon_hinting_in_flight(balloon);
 }
 
 static bool has_reason_to_run(const struct balloon *balloon)
@@ -274,7 +276,7 @@ static bool has_reason_to_run(const struct balloon *balloon)
 /* The oldest batch in flight was sent when? UINT64_MAX: none is. */
 static uint64_t sent_ns_of_oldest(const struct balloon *balloon)
 {
-	uint64_t oldest = UINT64_MAX;
+	uint64_t oldest = balloon_hinting_in_flight(balloon) ? balloon->hinting.sent_ns : UINT64_MAX;
 
 	for (unsigned int i = 0; i < BALLOON_NR_BATCHES; i++)
 		if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
@@ -338,6 +340,7 @@ bool balloon_reset_and_release(struct balloon *balloon)
 		if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
 			balloon_batch_to_allocator(balloon, &balloon->batches[i]);
 	balloon_release_hold(balloon);
+	balloon_hinting_over(balloon, reset);
 	balloon->target_pages = 0;
 	mutex_unlock(&balloon->lock);
 	return reset;
@@ -361,6 +364,8 @@ int balloon_work(void *argument)
 	struct balloon *balloon = argument;
 	enum turn turn = TURN_PROGRESS;
 
+	/* Hinting's blocks return through this thread: it must not wait for them. */
+	(void)memalloc_enter();
 	while (!thread_should_stop() && turn != TURN_BROKEN) {
 		mutex_lock(&balloon->lock);
 		turn = take_turn(balloon);
@@ -368,7 +373,9 @@ int balloon_work(void *argument)
 		if (turn == TURN_WAIT)
 			wait_for_reason(balloon);
 	}
-	if (turn == TURN_BROKEN)
+	if (turn == TURN_BROKEN) {
 		end_broken(balloon);
+		balloon_hinting_stop(balloon);
+	}
 	return 0;
 }

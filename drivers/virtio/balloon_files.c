@@ -17,6 +17,14 @@ static const char *const inflate_names[] = {"auto", "report", "sg", "pfn",
 static struct vfile_choice inflate = {.names = inflate_names, .chosen = INFLATE_AUTO};
 static struct vfile_int reserve_mib = {.value = 16, .min = 0, .max = 1 << 20};
 
+/* What the device is told that free pages hold: for trying devices out; -1: nothing, the feature is declined. */
+static struct vfile_int poison = {.value = -1, .min = -1, .max = UINT32_MAX};
+
+int64_t balloon_poison(void)
+{
+	return READ_ONCE(poison.value);
+}
+
 uint64_t balloon_reserve_pages(void)
 {
 	return MIB(READ_ONCE(reserve_mib.value)) >> PAGE_SHIFT;
@@ -80,10 +88,12 @@ static void show_one(struct balloon *balloon, struct sink *out)
 	sink_printf(out, "inflating %llu\ndeflating %llu\nstarved %u\n", (unsigned long long)balloon->inflating_pages,
 		    (unsigned long long)balloon->deflating_pages, balloon->starved);
 	sink_printf(out,
-		    "inflated_total %llu\ndeflated_total %llu\nbatches %llu\ntargets %llu\nretries %llu\nstats %llu\n",
+		    "inflated_total %llu\ndeflated_total %llu\nbatches %llu\nhinted_batches %llu\ntargets "
+		    "%llu\nretries %llu\nstats %llu\n",
 		    (unsigned long long)counters->inflated_pages, (unsigned long long)counters->deflated_pages,
-		    (unsigned long long)counters->batches, (unsigned long long)counters->targets,
-		    (unsigned long long)counters->retries, (unsigned long long)counters->stats_requests);
+		    (unsigned long long)counters->batches, (unsigned long long)counters->hinted_batches,
+		    (unsigned long long)counters->targets, (unsigned long long)counters->retries,
+		    (unsigned long long)counters->stats_requests);
 }
 
 static int show(struct sink *out, void *context UNUSED)
@@ -110,7 +120,7 @@ int balloon_init(void)
 		error = vfile_add_choice("/sys/module/virtio_balloon/parameters/inflate", &inflate);
 	if (!error)
 		error = vfile_add_int("/sys/module/virtio_balloon/parameters/reserve_mib", &reserve_mib);
-	return error;
+	return error ? error : vfile_add_int("/sys/module/virtio_balloon/parameters/poison", &poison);
 }
 
 /* ---- checking ---- */

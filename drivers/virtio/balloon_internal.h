@@ -18,6 +18,7 @@
 #include "drivers/virtio/balloon.h"
 #include "kernel/mutex.h"
 #include "lib/sparse_bitmap.h"
+#include "mm/hinting.h"
 #include "mm/page_alloc.h"
 
 /* 5.5.3 */
@@ -36,8 +37,9 @@
 #define BALLOON_F_SG 55u
 
 /* 5.5.4: offsets in the configuration. */
-#define BALLOON_CONFIG_NUM_PAGES 0u
-#define BALLOON_CONFIG_ACTUAL	 4u
+#define BALLOON_CONFIG_NUM_PAGES  0u
+#define BALLOON_CONFIG_ACTUAL	  4u
+#define BALLOON_CONFIG_POISON_VAL 12u
 
 #define BALLOON_NR_BATCHES	 8u
 #define BALLOON_PFNS_PER_BATCH	 (PAGE_SIZE / sizeof(uint32_t)) /* 1024: one page of numbers, one block of order 10 */
@@ -120,6 +122,18 @@ struct balloon_hold { /* what was told by one method and acknowledged */
 struct balloon_counters {
 	uint64_t inflated_pages, deflated_pages; /* ever */
 	uint64_t batches, targets, retries, stats_requests;
+	uint64_t hinted_batches;
+};
+
+struct balloon_hinting { /* balloon_hinting.c: the batch of free blocks that is being told */
+	struct page_hinting_cb cb;
+	uint32_t state; /* atomic; changed with balloon->lock held */
+	bool over;	/* atomic: the device is not to be told anything any more */
+	const struct page_hinting_block *blocks;
+	unsigned int count;
+	int result;
+	uint64_t sent_ns;
+	struct wait_queue done;
 };
 
 struct balloon {
@@ -146,6 +160,7 @@ struct balloon {
 	struct page *stats_page;
 	bool stats_with_device;
 	uint64_t answer_timeout_ns;
+	struct balloon_hinting hinting;
 	struct balloon_counters counters;
 };
 
@@ -163,6 +178,8 @@ bool balloon_reset_and_release(struct balloon *balloon);
 bool balloon_wants_page_numbers(void);
 enum balloon_method_id balloon_choose_method(struct balloon *balloon);
 uint64_t balloon_reserve_pages(void);
+/* What free pages are to be said to hold; -1: nothing, PAGE_POISON is declined. */
+int64_t balloon_poison(void);
 void balloon_list_add(struct balloon *balloon);
 void balloon_list_del(struct balloon *balloon);
 
@@ -195,3 +212,13 @@ int balloon_runs_send(struct sparse_bitmap *runs, struct virtqueue *vq, bool in,
 int balloon_stats_start(struct balloon *balloon) MUST_CHECK;
 /* Answers if the host asked; 0 or -EIO. */
 int balloon_stats_poll(struct balloon *balloon) MUST_CHECK;
+
+/* balloon_hinting.c: free page hinting through the reporting queue. The worker's calls, balloon->lock is held. */
+int balloon_hinting_turn(struct balloon *balloon) MUST_CHECK; /* sends what waits; 0 or -EIO */
+void balloon_hinting_answered(struct balloon *balloon);	      /* its token came back */
+bool balloon_hinting_in_flight(const struct balloon *balloon);
+/* The device was reset, or could not be: nothing is told any more, who waits is told so. */
+void balloon_hinting_over(struct balloon *balloon, bool reset);
+/* When the worker runs; and before it is stopped, or as the last thing it does: may sleep, no lock held. */
+void balloon_hinting_start(struct balloon *balloon);
+void balloon_hinting_stop(struct balloon *balloon);

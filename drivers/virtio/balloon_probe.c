@@ -13,8 +13,9 @@
 
 #define ANSWER_TIMEOUT_NS (60 * NS_PER_S)
 
-#define DRIVER_FEATURES \
-	(BIT(BALLOON_F_MUST_TELL_HOST) | BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(BALLOON_F_SG))
+#define DRIVER_FEATURES                                                                                           \
+	(BIT(BALLOON_F_MUST_TELL_HOST) | BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(BALLOON_F_SG) | \
+	 BIT(BALLOON_F_PAGE_POISON))
 
 static void queue_used(struct virtqueue *vq)
 {
@@ -30,7 +31,11 @@ static void balloon_config_changed(struct virtio_device *dev)
 
 static uint64_t choose_features(struct virtio_device *dev UNUSED, uint64_t features)
 {
-	return features & ~(balloon_wants_page_numbers() ? BIT(BALLOON_F_SG) : 0);
+	if (balloon_wants_page_numbers())
+		features &= ~BIT(BALLOON_F_SG);
+	if (balloon_poison() < 0)
+		features &= ~BIT(BALLOON_F_PAGE_POISON);
+	return features;
 }
 
 static bool make_batches(struct balloon *balloon)
@@ -81,6 +86,7 @@ static struct balloon *make(struct virtio_device *dev)
 	balloon_runs_init(&balloon->runs);
 	mutex_init(&balloon->lock, "balloon");
 	wait_queue_init(&balloon->wake);
+	wait_queue_init(&balloon->hinting.done);
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++)
 		list_init(&balloon->holds[method].bundles);
 	if (make_batches(balloon))
@@ -134,6 +140,8 @@ static int start(struct balloon *balloon)
 	for (unsigned int i = 0; i < NR_BALLOON_QUEUES; i++)
 		if (balloon->queues[i])
 			virtqueue_disable_interrupts(balloon->queues[i]);
+	if (virtio_has_feature(dev, BALLOON_F_PAGE_POISON))
+		virtio_config_write32(dev, BALLOON_CONFIG_POISON_VAL, (uint32_t)balloon_poison());
 	virtio_device_ready(dev);
 	error = balloon_stats_start(balloon);
 	if (error)
@@ -161,6 +169,7 @@ static int balloon_probe(struct virtio_device *dev)
 		return error;
 	}
 	balloon_list_add(balloon);
+	balloon_hinting_start(balloon);
 	return 0;
 }
 
@@ -169,6 +178,7 @@ static void balloon_remove(struct virtio_device *dev)
 	struct balloon *balloon = dev->driver_data;
 
 	balloon_list_del(balloon);
+	balloon_hinting_stop(balloon);
 	thread_stop(balloon->worker);
 	thread_join(balloon->worker);
 	/* If it broke the worker has done this, and once more does no harm. */

@@ -16,6 +16,7 @@
 /* Feature bits, 5.5.3, written down again: a test shares no constant with what it tests. */
 #define F_STATS	 1u
 #define F_HINT	 3u
+#define F_POISON 4u
 #define F_REPORT 5u
 #define F_SG	 55u
 
@@ -283,6 +284,10 @@ static int read_config(struct virtio_device *dev, unsigned int offset, void *to,
 	uint32_t value = offset == 0 ? load_relaxed(&device->num_pages) : load_relaxed(&device->actual);
 
 	memset(to, 0, bytes);
+	if (offset == 12 && bytes == 4) {
+		memcpy(to, &device->poison, bytes);
+		return 0;
+	}
 	if (offset > 4 || bytes != 4)
 		return -EINVAL;
 	memcpy(to, &value, bytes);
@@ -294,6 +299,10 @@ static int write_config(struct virtio_device *dev, unsigned int offset, const vo
 	struct scripted_balloon *device = device_of(dev);
 	uint32_t value;
 
+	if (offset == 12 && bytes == 4 && (device->accepted & BIT(F_POISON))) {
+		memcpy(&device->poison, from, bytes);
+		return 0;
+	}
 	if (offset != 4 || bytes != 4) {
 		fault(device, "5.5.4: only `actual` is the driver's to write");
 		return -EINVAL;

@@ -34,7 +34,7 @@ struct scripted_balloon {
 	uint8_t status_log[SCRIPTED_STATUS_LOG];
 	unsigned int nr_status;
 	uint64_t accepted;
-	uint32_t num_pages, actual, generation, actual_writes;
+	uint32_t num_pages, actual, poison, generation, actual_writes;
 	unsigned int faults, resets;
 	uint64_t inflated_pages, reported_pages; /* now in the balloon by page number; ever reported */
 	uint64_t inflated_ever, runs;		 /* pages by number or run; runs with F_SG */
