@@ -10,6 +10,7 @@
 
 #include "kernel/kasan.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/buddy.h"
@@ -171,7 +172,7 @@ static void hand_out(const struct contig *contig, uint32_t gfp)
 
 static bool is_within(const struct zone *zone, uint64_t first_pfn, uint64_t end_pfn)
 {
-	if (!zone || first_pfn >= end_pfn)
+	if (first_pfn >= end_pfn)
 		return false;
 	for (uint64_t pfn = first_pfn; pfn < end_pfn; pfn++)
 		if (zone_of_pfn(pfn) != zone || !pfn_valid(pfn))
@@ -181,17 +182,18 @@ static bool is_within(const struct zone *zone, uint64_t first_pfn, uint64_t end_
 
 int alloc_contig_range(uint64_t first_pfn, uint64_t end_pfn, uint32_t gfp)
 {
-	struct contig contig = {.zone = zone_of_pfn(first_pfn), .owner = gfp >> 24 ? gfp >> 24 : PAGE_OWNER_KERNEL};
+	struct zone *zone = zone_of_pfn(first_pfn);
+	struct contig contig = {.zone = zone, .owner = gfp >> 24 ? gfp >> 24 : PAGE_OWNER_KERNEL};
 	int error = -EBUSY;
 
-	if (!is_within(contig.zone, first_pfn, end_pfn))
+	if (!zone || !is_within(zone, first_pfn, end_pfn))
 		return -EINVAL;
-	contig.first = (uint32_t)(first_pfn - contig.zone->start_pfn);
-	contig.end = (uint32_t)(end_pfn - contig.zone->start_pfn);
-	contig.migrate = (struct migrate){.zone = contig.zone, .max_order = MAX_ORDER};
+	contig.first = (uint32_t)(first_pfn - zone->start_pfn);
+	contig.end = (uint32_t)(end_pfn - zone->start_pfn);
+	contig.migrate = (struct migrate){.zone = zone, .max_order = MAX_ORDER};
 	for (unsigned int round = 0; round < CONTIG_TRIES && error; round++) {
 		if (round)
-			thread_yield();
+			sleep_ns(NS_PER_MS << round);
 		error = isolate_and_take(&contig);
 	}
 	if (!error)

@@ -17,7 +17,9 @@ bool isolation_can_empty_locked(const struct zone *zone, uint32_t index, uint32_
 	uint8_t tag;
 
 	while (index < end && migrate_find_locked(zone, &index, end, &tag)) {
-		if (TAG_ORDER(tag) > max_order || !movable_ops_of(TAG_OWNER(tag)))
+		bool comes_back = TAG_OWNER(tag) == PAGE_OWNER_HINTED;
+
+		if (!comes_back && (TAG_ORDER(tag) > max_order || !movable_ops_of(TAG_OWNER(tag))))
 			return false;
 		index += 1u << TAG_ORDER(tag);
 	}
