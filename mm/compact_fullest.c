@@ -173,6 +173,8 @@ static void fullest_source_done(struct compact_run *run, uint32_t number, bool f
 	whole = pageblock->whole_order != 0;
 	isolation_end_locked(run->zone, number);
 	pageblock->compact_skip = !whole;
+	if (whole)
+		compact_capture_from_locked(run, number);
 	spin_unlock(&run->zone->lock);
 	run->emptied += whole;
 }

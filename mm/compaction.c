@@ -13,6 +13,7 @@
 #include "mm/compaction_internal.h"
 
 #include "kernel/thread.h"
+#include "mm/buddy.h"
 #include "mm/compaction_trace.h"
 #include "mm/pcp.h"
 #include "mm/policy/policy.h"
@@ -56,8 +57,48 @@ static bool has_block(const struct zone *zone, unsigned int order)
 	return false;
 }
 
+static bool is_captured(const struct compact_run *run)
+{
+	return run->capture && run->capture->zone;
+}
+
+static void set_captured(struct compact_run *run, uint32_t index)
+{
+	run->capture->zone = run->zone;
+	run->capture->index = index;
+}
+
+void compact_capture_from_locked(struct compact_run *run, uint32_t number)
+{
+	uint32_t index = number * PAGEBLOCK_PAGES;
+
+	if (!run->capture || is_captured(run) || run->order > PAGEBLOCK_ORDER)
+		return;
+	if (run->order == PAGEBLOCK_ORDER)
+		buddy_set_migratetype_locked(run->zone, number, run->capture->mt);
+	if (run->zone->pageblocks[number].migratetype == run->capture->mt &&
+	    buddy_take_range_locked(run->zone, index, 1u << run->order))
+		set_captured(run, index);
+}
+
+/* From whatever has come onto the lists. */
+static void capture_any(struct compact_run *run)
+{
+	uint32_t index;
+
+	if (!run->capture || is_captured(run))
+		return;
+	spin_lock(&run->zone->lock);
+	index = buddy_take_locked(run->zone, run->order, run->capture->mt);
+	spin_unlock(&run->zone->lock);
+	if (index != ZONE_INDEX_NONE)
+		set_captured(run, index);
+}
+
 static bool is_reached(const struct compact_run *run)
 {
+	if (is_captured(run))
+		return true;
 	if (run->order == COMPACT_ALL)
 		return (run->wanted && run->emptied >= run->wanted) ||
 		       (run->score_goal && compaction_score(run->zone) <= run->score_goal);
@@ -142,6 +183,7 @@ static enum compact_result run_scan(struct compact_run *run)
 			return run->contended ? COMPACT_CONTENDED : COMPACT_NOTHING;
 		empty_pageblock(run, number);
 	}
+	capture_any(run);
 	return COMPACT_SUCCESS;
 }
 
@@ -237,7 +279,7 @@ static const struct compact_scan *chosen_scan(void)
 }
 
 enum compact_result compact_zone_for(struct zone *zone, unsigned int order, enum zone_type highest, bool sync,
-				     bool by_daemon)
+				     struct compact_capture *capture, bool by_daemon)
 {
 	struct compact_run run = {
 		.zone = zone,
@@ -245,10 +287,13 @@ enum compact_result compact_zone_for(struct zone *zone, unsigned int order, enum
 		.sync = sync,
 		.by_daemon = by_daemon,
 		.scan = chosen_scan(),
+		.capture = capture,
 	};
 	enum compact_result result = suitable(zone, order, highest);
 
 	trace_compaction_zone(suitable, zone, order, result == COMPACT_NOTHING ? "continue" : result_name(result));
+	if (result == COMPACT_SUCCESS)
+		capture_any(&run);
 	if (result != COMPACT_NOTHING)
 		return result;
 	result = compact_zone(&run);
@@ -259,7 +304,8 @@ enum compact_result compact_zone_for(struct zone *zone, unsigned int order, enum
 	return result;
 }
 
-static enum compact_result compact_node(struct node *node, unsigned int order, enum zone_type highest, bool sync)
+static enum compact_result compact_node(struct node *node, unsigned int order, enum zone_type highest, bool sync,
+					struct compact_capture *capture)
 {
 	enum compact_result best = COMPACT_NOT_SUITABLE;
 
@@ -270,13 +316,14 @@ static enum compact_result compact_node(struct node *node, unsigned int order, e
 		if (!zone)
 			continue;
 		if (!compaction_deferred(zone, order))
-			result = compact_zone_for(zone, order, highest, sync, false);
+			result = compact_zone_for(zone, order, highest, sync, capture, false);
 		best = MAX(best, result);
 	}
 	return best;
 }
 
-enum compact_result compaction_direct(struct node *node, unsigned int order, enum zone_type highest, bool sync)
+enum compact_result compaction_direct(struct node *node, unsigned int order, enum zone_type highest, bool sync,
+				      struct compact_capture *capture)
 {
 	enum compact_result result;
 	uintptr_t previous;
@@ -284,7 +331,7 @@ enum compact_result compaction_direct(struct node *node, unsigned int order, enu
 	if (memalloc_inside() || !order)
 		return COMPACT_NOT_SUITABLE;
 	previous = memalloc_enter();
-	result = compact_node(node, order, highest, sync);
+	result = compact_node(node, order, highest, sync, capture);
 	memalloc_leave(previous);
 	if (result == COMPACT_NOT_SUITABLE || result == COMPACT_DEFERRED)
 		return result;

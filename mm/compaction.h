@@ -18,12 +18,20 @@ enum compact_result {
 	COMPACT_SUCCESS,      /* there is a block, for now; perhaps there was one before */
 };
 
+/* Who wants the block himself, before anybody else takes it: filled in if there was one to be had. */
+struct compact_capture {
+	enum migratetype mt; /* wanted */
+	struct zone *zone;   /* NULL: none */
+	uint32_t index;	     /* off the lists, as by buddy_take_locked() */
+};
+
 /*
  * Compacts the zones of @node up to @highest until one has a block of @order, or all have been gone through. Not @sync:
- * only what can be moved without waiting, from movable pageblocks. May sleep. Nested calls do nothing
- * (COMPACT_NOT_SUITABLE).
+ * only what can be moved without waiting, from movable pageblocks. @capture may be NULL. May sleep. Nested calls do
+ * nothing (COMPACT_NOT_SUITABLE).
  */
-enum compact_result compaction_direct(struct node *node, unsigned int order, enum zone_type highest, bool sync);
+enum compact_result compaction_direct(struct node *node, unsigned int order, enum zone_type highest, bool sync,
+				      struct compact_capture *capture) MUST_CHECK;
 /*
  * Empties up to @wanted pageblocks of @zone, the cheapest first, whatever the chosen scan; how many there are whole now
  * that were not before. *@moved: the pages that it took. May sleep.

@@ -29,6 +29,7 @@ struct compact_run {
 	uint32_t wanted;     /* pageblocks after which a run of order COMPACT_ALL may end; 0: as many as there can be */
 	uint64_t score_goal; /* or the score at which it may */
 	const struct compact_scan *scan;
+	struct compact_capture *capture; /* NULL: nobody waits for the block */
 
 	bool contended;
 	uint32_t emptied; /* pageblocks that became whole */
@@ -64,6 +65,8 @@ extern const struct compact_scan compact_linear, compact_fullest;
 bool compact_lock(struct compact_run *run) MUST_CHECK;
 /* All pageblocks may be looked at again. Takes the lock. */
 void compact_forget_hints(struct zone *zone);
+/* Pageblock @number has become whole: the block that is waited for comes from it. Under the lock. */
+void compact_capture_from_locked(struct compact_run *run, uint32_t number);
 /* A pageblock that has both, free pages and others. Under the lock. */
 static inline bool compact_is_partial(const struct pageblock *pageblock)
 {
@@ -87,7 +90,7 @@ static inline uint64_t compact_target_index(const struct compact_run *run)
 bool compaction_deferred(struct zone *zone, unsigned int order);
 /* One zone for one request, if it is suitable; failures are remembered. */
 enum compact_result compact_zone_for(struct zone *zone, unsigned int order, enum zone_type highest, bool sync,
-				     bool by_daemon);
+				     struct compact_capture *capture, bool by_daemon);
 /* kcompactd's: until the fragmentation policy has the whole pageblocks that it wants; until the score is low. */
 void compaction_keep_whole(struct zone *zone);
 void compaction_proactive(struct zone *zone);

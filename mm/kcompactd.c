@@ -34,7 +34,7 @@ static void compact_on_demand(struct node *node, unsigned int order, enum zone_t
 
 		if (!zone || compaction_deferred(zone, order))
 			continue;
-		if (compact_zone_for(zone, order, highest, true, true) == COMPACT_NOTHING)
+		if (compact_zone_for(zone, order, highest, true, NULL, true) == COMPACT_NOTHING)
 			pcp_drain_all(zone);
 		compaction_keep_whole(zone);
 	}

@@ -230,15 +230,26 @@ static struct page *last_attempt(struct alloc_request *request)
 	return page;
 }
 
+/* The block that was made is kept for this request: others are about who would take it apart. */
+static struct page *compact_and_retry(struct alloc_request *request, bool sync)
+{
+	struct compact_capture capture = {.mt = request->mt};
+
+	if (!request->order ||
+	    compaction_direct(request->node, request->order, request->highest, sync, &capture) != COMPACT_SUCCESS)
+		return NULL;
+	if (!capture.zone)
+		return attempt(request, ALLOC_SLOW_AGAIN);
+	pcp_adopt(capture.zone, capture.index, request->order, request->owner);
+	return prepare(capture.zone, capture.index, request->gfp, request->order, request->mt);
+}
+
 /* One round: move pages out of the way, then free some. */
 static struct page *reclaim_and_retry(struct alloc_request *request, bool sync, uint64_t *freed)
 {
-	struct page *page = NULL;
+	struct page *page = compact_and_retry(request, sync);
 
 	*freed = 0;
-	if (request->order &&
-	    compaction_direct(request->node, request->order, request->highest, sync) == COMPACT_SUCCESS)
-		page = attempt(request, ALLOC_SLOW_AGAIN);
 	if (page)
 		return page;
 	*freed = reclaim_direct(request->node, request->order, request->highest);

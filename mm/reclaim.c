@@ -171,7 +171,7 @@ uint64_t reclaim_direct(struct node *node, unsigned int order, enum zone_type hi
 		return 0;
 	count_stall(highest);
 	TRACE(mm_vmscan_direct_reclaim_begin, .order = (int)order, .gfp_flags = GFP_DIRECT_RECLAIM);
-	for (reclaim.priority = RECLAIM_PRIORITY_FIRST + 1; reclaim.priority-- > 0 && freed < DIRECT_WANTED;)
+	for (reclaim.priority = RECLAIM_PRIORITY_FIRST + 1; reclaim.priority-- > 0 && freed < reclaim.wanted;)
 		freed += pass_over_nodes(node, &reclaim);
 	TRACE(mm_vmscan_direct_reclaim_end, .nr_reclaimed = freed);
 	return freed;

@@ -26,8 +26,8 @@ struct reclaim {
 /* One pass; the pages it freed. */
 uint64_t reclaim_node(struct reclaim *reclaim);
 /*
- * For a request that found too little: passes over the node's neighbours in its zone list until some pages (at least
- * 32) are free or priority 0 has been through; the pages freed. Nested calls (memory needed while freeing memory)
- * return 0 at once.
+ * For a request that found too little: passes over the node's neighbours in its zone list until twice what it wants (at
+ * least 32 pages) is free, which is what compaction needs to move things to, or priority 0 has been through; the pages
+ * freed. Nested calls (memory needed while freeing memory) return 0 at once.
  */
 uint64_t reclaim_direct(struct node *node, unsigned int order, enum zone_type highest);

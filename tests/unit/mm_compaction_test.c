@@ -260,20 +260,20 @@ KTEST(compaction, after_failures_requests_are_turned_away)
 	for (uint32_t failure = 1; failure <= 8; failure++) {
 		uint32_t turned_away = 0;
 
-		EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOTHING);
+		EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_NOTHING);
 		while (compaction_deferred(owner->zone, PAGEBLOCK_ORDER))
 			turned_away++;
 		EXPECT_EQ(t, turned_away, (1u << MIN(failure, 6u)) - 1);
 	}
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOTHING);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_NOTHING);
 	/* A smaller order than the one that failed is not. */
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_DEFERRED);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_DEFERRED);
 	EXPECT(t, !compaction_deferred(owner->zone, PAGEBLOCK_ORDER - 1));
 	/* Success is the end of it. */
 	owner->refuse_isolation = 0;
 	while (compaction_deferred(owner->zone, PAGEBLOCK_ORDER))
 		;
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_SUCCESS);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_SUCCESS);
 	EXPECT(t, !compaction_deferred(owner->zone, PAGEBLOCK_ORDER));
 	expect_sound(t, owner);
 }
@@ -286,12 +286,12 @@ KTEST(compaction, without_room_to_move_to_it_does_not_begin)
 	REQUIRE(t, owner);
 	mo_thin_out(owner, 0, 2000, 2);
 	/* Free are 1000 pages; while 512 move, both copies exist: 1024 are needed. */
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_NOT_SUITABLE);
 	mo_thin_out(owner, 0, 4 * PAGEBLOCK_PAGES, 8);
 	owner->zone->watermark[WATERMARK_LOW] = 4 * PAGEBLOCK_PAGES;
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_NOT_SUITABLE);
 	owner->zone->watermark[WATERMARK_LOW] = 0;
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_SUCCESS);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_SUCCESS);
 	expect_sound(t, owner);
 }
 
@@ -309,9 +309,9 @@ KTEST(compaction, a_lack_of_memory_is_not_mended_by_moving)
 	EXPECT_EQ(t, fragmentation_index(owner->zone, PAGEBLOCK_ORDER - 1), -1000);
 	EXPECT_EQ(t, unusable_free_index(owner->zone, PAGEBLOCK_ORDER), 1000);
 	EXPECT_EQ(t, unusable_free_index(owner->zone, PAGEBLOCK_ORDER - 1), 0);
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_NOT_SUITABLE);
 	compaction_settings.extfrag_threshold.value = 300;
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_SUCCESS);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_SUCCESS);
 	compaction_settings.extfrag_threshold.value = 500;
 	expect_sound(t, owner);
 }
@@ -325,9 +325,53 @@ KTEST(compaction, who_frees_memory_does_not_compact)
 	REQUIRE(t, owner);
 	mo_thin_out(owner, 0, owner->nr_slots, 4);
 	previous = memalloc_enter();
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_NOT_SUITABLE);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_NOT_SUITABLE);
 	memalloc_leave(previous);
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true), COMPACT_SUCCESS);
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_SUCCESS);
+}
+
+KTEST(compaction, who_waits_for_the_block_gets_it)
+{
+	static const struct compact_scan *const scans[] = {&compact_linear, &compact_fullest};
+
+	for (size_t at = 0; at < 2 * ARRAY_SIZE(scans); at++) {
+		struct movable_owner *owner = mo_full_zone(t, 8);
+		struct compact_capture capture = {.mt = at < 2 ? MIGRATE_MOVABLE : MIGRATE_UNMOVABLE};
+		unsigned int order = PAGEBLOCK_ORDER - (at < 2);
+		struct compact_run run;
+
+		REQUIRE(t, owner);
+		mo_thin_out(owner, 0, owner->nr_slots, 4);
+		run = run_of(owner->zone, order, scans[at % 2]);
+		run.capture = &capture;
+		EXPECT_EQ(t, compact_zone(&run), COMPACT_SUCCESS);
+		if (at == 2) { /* linear leaves a whole pageblock to fallback, which changes its type */
+			EXPECT(t, !capture.zone);
+			continue;
+		}
+		REQUIRE(t, capture.zone == owner->zone);
+		EXPECT_EQ(t, mo_whole_pageblocks(owner->zone), 0u);
+		EXPECT_EQ(t, owner->zone->pageblocks[capture.index / PAGEBLOCK_PAGES].migratetype, capture.mt);
+		pcp_adopt(owner->zone, capture.index, order, PAGE_OWNER_KERNEL);
+		expect_sound(t, owner);
+		pcp_bypass_give(owner->zone, capture.index, order);
+		/* fullest has emptied the pageblock, linear as much of it as it had to. */
+		EXPECT_EQ(t, mo_whole_pageblocks(owner->zone), at % 2);
+		expect_sound(t, owner);
+	}
+}
+
+KTEST(compaction, a_block_that_is_there_already_is_kept_for_who_asked)
+{
+	struct zone *zone = fixture_zone(t, 4 * PAGEBLOCK_PAGES);
+	struct node node = node_with(zone);
+	struct compact_capture capture = {.mt = MIGRATE_MOVABLE};
+
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, &capture), COMPACT_SUCCESS);
+	REQUIRE(t, capture.zone == zone);
+	EXPECT_EQ(t, zone->free_pages, 3u * PAGEBLOCK_PAGES);
+	pcp_adopt(zone, capture.index, PAGEBLOCK_ORDER, PAGE_OWNER_TEST);
+	EXPECT_OK(t, zone_check(zone));
 }
 
 /* ---- what it costs ------------------------------------------------------------------------------------------------

@@ -207,6 +207,17 @@ KTEST(page_cache, direct_reclaim_frees_and_counts)
 	expect_sound(t);
 }
 
+KTEST(page_cache, for_a_large_block_enough_is_freed_to_move_things_to)
+{
+	struct cache_file *file = open_file(t, 12);
+
+	REQUIRE(t, file);
+	for (uint64_t index = 0; index < 3000; index++)
+		page_put(cache_get_page(file, index, GFP_TEST));
+	EXPECT(t, reclaim_direct(&memory.nodes[0], 9, ZONE_NORMAL) >= 1024);
+	expect_sound(t);
+}
+
 /* ---- many threads ---- */
 
 #define FILES	       8u
