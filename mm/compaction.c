@@ -369,9 +369,8 @@ void compaction_keep_whole(struct zone *zone)
 	uint64_t wanted = policy->whole_pages_wanted ? policy->whole_pages_wanted(zone) : 0;
 	uint64_t whole = zone_whole_pages(zone), moved;
 
-	if (whole < wanted &&
-	    !compaction_make_pageblocks(zone, (uint32_t)DIV_ROUND_UP(wanted - whole, PAGEBLOCK_PAGES), &moved))
-		defer(zone, PAGEBLOCK_ORDER);
+	if (whole < wanted)
+		compaction_make_pageblocks(zone, (uint32_t)DIV_ROUND_UP(wanted - whole, PAGEBLOCK_PAGES), &moved);
 }
 
 void compaction_proactive(struct zone *zone)
