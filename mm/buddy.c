@@ -230,19 +230,41 @@ uint32_t buddy_take_locked(struct zone *zone, unsigned int order, enum migratety
 	return have < NR_ORDERS ? buddy_take_from_locked(zone, have, mt, order) : ZONE_INDEX_NONE;
 }
 
+/* The lowest pageblock of @mt that has free pages but is not free as a whole; BLOCK_SET_NONE if there is none. */
+static uint32_t lowest_partial(const struct zone *zone, enum migratetype mt)
+{
+	uint32_t lowest = BLOCK_SET_NONE;
+
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++) {
+		uint32_t number = block_set_first(&zone->shape, zone_set(zone, order, mt));
+
+		lowest = MIN(lowest, number); /* none is the largest */
+	}
+	return lowest;
+}
+
+/*
+ * Single pages fill up the lowest pageblock, the smallest of its blocks first, so that the others empty and become
+ * whole (the workload frag shows what that brings).
+ */
 uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count)
 {
 	uint32_t taken = 0;
 
 	while (taken < count) {
-		unsigned int have = smallest_order(zone, 0, mt);
-		uint32_t index, pages;
+		uint32_t number = lowest_partial(zone, mt), index, pages;
+		unsigned int have = 0;
 
+		if (number == BLOCK_SET_NONE)
+			have = smallest_order(zone, PAGEBLOCK_ORDER, mt);
+		else
+			while (!zone->pageblocks[number].blocks[have])
+				have++;
 		if (have == NR_ORDERS)
 			break;
 		pages = 1u << MIN(have, PAGEBLOCK_ORDER);
 		pages = MIN(pages, count - taken);
-		index = detach_first(zone, have, mt);
+		index = number == BLOCK_SET_NONE ? detach_first(zone, have, mt) : detach_within(zone, number, have);
 		cut_block(zone, index, have, pages);
 		for (uint32_t at = 0; at < pages; at++)
 			indices[taken++] = index + at;
