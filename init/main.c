@@ -16,6 +16,7 @@
 #include "drivers/pci.h"
 #include "drivers/serial.h"
 #include "drivers/virtio/balloon.h"
+#include "drivers/virtio/gpu.h"
 #include "init/files.h"
 #include "init/memory.h"
 #include "init/script.h"
@@ -83,6 +84,8 @@ static void virtio_start(void)
 	error = dma_buf_init();
 	if (!error)
 		error = dma_heaps_of_devices();
+	if (!error)
+		error = virtio_gpu_init();
 	if (error)
 		pr_err("dma-buf: %s: not all heaps are there", error_name(error));
 }

@@ -26,7 +26,7 @@ struct task {
 	const char *line; /* to be run; NULL: none */
 	struct sink *out;
 	int status;
-	struct completion *done;
+	struct completion done;
 };
 
 static struct mutex tasks_lock = MUTEX_INIT(tasks_lock, "tasks");
@@ -45,7 +45,7 @@ static int task_loop(void *argument)
 			return 0;
 		task->status = shell_run_line(task->out, line);
 		store_relaxed(&task->line, NULL);
-		completion_done(task->done);
+		completion_done(&task->done);
 	}
 }
 
@@ -97,14 +97,11 @@ static int end(struct task *task)
 
 static int run_in(struct task *task, struct sink *out, const char *line)
 {
-	struct completion done;
-
-	completion_init(&done);
+	completion_init(&task->done);
 	task->out = out;
-	task->done = &done;
 	store_release(&task->line, line);
 	wake_up(&task->wake);
-	completion_wait(&done, WAIT_FOREVER);
+	completion_wait(&task->done, WAIT_FOREVER);
 	return task->status;
 }
 

@@ -5,3 +5,4 @@ both += $(addprefix drivers/virtio/balloon,.c _probe.c _blocks.c _files.c _pfn.c
 both += drivers/virtio/balloon_hinting.c
 guest += $(addprefix drivers/virtio/,virtio_pci.c virtio_mmio.c)
 tests_guest += tests/unit/drivers_balloon_real_test.c
+both += $(addprefix drivers/virtio/,gpu.c gpu_queue.c gpu_display.c)
