@@ -21,13 +21,16 @@ static void touch_pages(void *block, unsigned int order)
 		*(volatile uint64_t *)((char *)block + i * PAGE_SIZE + sizeof(struct block)) = i;
 }
 
-/* One block of at most 2^*@order pages; *@order falls when there is none so large. NULL: nothing is left. */
-static struct block *take(unsigned int *order)
+/*
+ * One block of at most 2^*@order pages; *@order falls when there is none so large. NULL: nothing is left, and with
+ * @reclaim nothing could be got back either, not from those who keep memory for when there is none.
+ */
+static struct block *take(unsigned int *order, bool reclaim)
 {
+	uint32_t gfp = GFP_MOVABLE | GFP_KSWAPD_RECLAIM | GFP_NOWARN | GFP_NOSTRUCT | GFP_OWNER(PAGE_OWNER_WORKLOAD);
+
 	for (;;) {
-		struct page *page = alloc_pages(GFP_MOVABLE | GFP_KSWAPD_RECLAIM | GFP_NOWARN | GFP_NOSTRUCT |
-							GFP_OWNER(PAGE_OWNER_WORKLOAD),
-						*order);
+		struct page *page = alloc_pages(gfp | (reclaim && !*order ? GFP_DIRECT_RECLAIM : 0), *order);
 
 		if (page) {
 			struct block *block = page_address(page);
@@ -54,6 +57,7 @@ static void give_back(struct block *first)
 static int touch_run(struct sink *out, struct workload_parameters *parameters)
 {
 	uint64_t bytes = workload_number(out, parameters, "size", MIB(64)), done = 0, start = time_ns();
+	bool reclaim = workload_number(out, parameters, "reclaim", 0);
 	unsigned int order = MAX_ORDER;
 	struct block *first = NULL, *block;
 	int error = workload_parameters_end(out, parameters);
@@ -63,7 +67,7 @@ static int touch_run(struct sink *out, struct workload_parameters *parameters)
 	while (done < bytes && !shell_interrupted()) {
 		while (order && PAGE_SIZE << order > bytes - done)
 			order--;
-		block = take(&order);
+		block = take(&order, reclaim);
 		if (!block)
 			break;
 		touch_pages(block, block->order);
@@ -76,4 +80,4 @@ static int touch_run(struct sink *out, struct workload_parameters *parameters)
 		    (unsigned long long)(bytes >> 20), (unsigned long long)((time_ns() - start) / NS_PER_MS));
 	return done < bytes ? -ENOMEM : 0;
 }
-WORKLOAD(touch, "size=64M", "takes memory, writes to every page, gives it back", touch_run);
+WORKLOAD(touch, "size=64M reclaim=0", "takes memory, writes to every page, gives it back", touch_run);

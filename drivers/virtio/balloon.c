@@ -28,6 +28,7 @@
 #include <arch/cpu.h>
 
 #define RETRY_NS	(200 * NS_PER_MS) /* after the memory was short */
+#define AFTER_OOM_NS	NS_PER_S
 #define IDLE_NS		NS_PER_S	  /* to look at the target even if no interrupt came */
 #define SPIN_NS		(200 * NS_PER_US) /* for an answer, before sleeping for it */
 #define ACTUAL_EVERY_NS (20 * NS_PER_MS)
@@ -234,11 +235,24 @@ static void read_target(struct balloon *balloon)
 	try_again(balloon);
 }
 
+/* Somebody waits for @missing pages: the target does not count now, nor for a while. */
+static enum turn relieve(struct balloon *balloon, uint64_t missing)
+{
+	balloon->starved = true;
+	balloon->retry_at_ns = time_ns() + AFTER_OOM_NS;
+	if (missing <= balloon->deflating_pages || !balloon_held_pages(balloon))
+		return TURN_WAIT;
+	return deflate(balloon, missing - balloon->deflating_pages);
+}
+
 static enum turn towards_target(struct balloon *balloon)
 {
+	uint64_t missing = balloon_oom_missing(balloon);
 	uint64_t held = balloon_held_pages(balloon), coming = held + balloon->inflating_pages;
 	uint64_t target = balloon->target_pages;
 
+	if (missing)
+		return relieve(balloon, missing);
 	if (balloon->starved && time_ns() >= balloon->retry_at_ns)
 		try_again(balloon);
 	if (coming < target)

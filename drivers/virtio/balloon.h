@@ -2,7 +2,8 @@
  * The memory balloon (virtio 1.2, clause 5.5): pages that the guest does without, so that the host may use them.
  *
  * Files: /proc/balloon (state and counters of every balloon), /sys/module/virtio_balloon/parameters/inflate
- * (auto, report, sg, pfn) and reserve_mib (how much stays free beyond the watermarks).
+ * (auto, report, sg, pfn), reserve_mib (how much stays free beyond the watermarks) and poison (what free pages
+ * hold, for PAGE_POISON; -1: that feature is declined).
  */
 #pragma once
 

@@ -66,10 +66,24 @@ static void batch_add(struct balloon_batch *batch, uint64_t block)
 	batch->nr_pages += balloon_block_pages(block);
 }
 
-static void free_blocks(const uint64_t *blocks, unsigned int count)
+/* PAGE_POISON: a page that was with the host holds anything; one that is free holds this. */
+static void poison(struct page *page, uint64_t pages, uint32_t value)
 {
-	for (unsigned int i = 0; i < count; i++)
-		free_pages(pfn_to_page(balloon_block_pfn(blocks[i])), balloon_block_order(blocks[i]));
+	uint64_t *word = page_address(page), *end = word + pages * PAGE_SIZE / sizeof(*word);
+
+	while (word < end)
+		*word++ = (uint64_t)value << 32 | value;
+}
+
+static void free_blocks(const struct balloon *balloon, const uint64_t *blocks, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		struct page *page = pfn_to_page(balloon_block_pfn(blocks[i]));
+
+		if (balloon->poisoned)
+			poison(page, balloon_block_pages(blocks[i]), balloon->poison_val);
+		free_pages(page, balloon_block_order(blocks[i]));
+	}
 }
 
 /* The batch's blocks are elsewhere now. */
@@ -116,7 +130,7 @@ uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_bat
 	}
 	if (!batch->nr_blocks)
 		return 0;
-	batch->bundle = kmalloc(sizeof(*batch->bundle) + batch->nr_blocks * sizeof(batch->blocks[0]));
+	batch->bundle = kmalloc_atomic(sizeof(*batch->bundle) + batch->nr_blocks * sizeof(batch->blocks[0]));
 	if (!batch->bundle)
 		balloon_batch_to_allocator(balloon, batch);
 	return batch->nr_pages;
@@ -126,7 +140,7 @@ void balloon_batch_shorten(struct balloon *balloon, struct balloon_batch *batch,
 {
 	for (unsigned int at = blocks; at < batch->nr_blocks; at++)
 		batch->nr_pages -= balloon_block_pages(batch->blocks[at]);
-	free_blocks(batch->blocks + blocks, batch->nr_blocks - blocks);
+	free_blocks(balloon, batch->blocks + blocks, batch->nr_blocks - blocks);
 	batch->nr_blocks = blocks;
 }
 
@@ -178,7 +192,7 @@ uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *b
 
 void balloon_batch_to_allocator(struct balloon *balloon, struct balloon_batch *batch)
 {
-	free_blocks(batch->blocks, batch->nr_blocks);
+	free_blocks(balloon, batch->blocks, batch->nr_blocks);
 	kfree(batch->bundle);
 	batch->bundle = NULL;
 	balloon->order = MAX_ORDER;
@@ -192,7 +206,7 @@ void balloon_release_hold(struct balloon *balloon)
 		struct balloon_bundle *bundle, *after;
 
 		list_for_each_entry_safe(bundle, after, &hold->bundles, node) {
-			free_blocks(bundle->blocks, bundle->nr_blocks);
+			free_blocks(balloon, bundle->blocks, bundle->nr_blocks);
 			list_del(&bundle->node);
 			kfree(bundle);
 		}

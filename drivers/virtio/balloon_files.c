@@ -89,11 +89,11 @@ static void show_one(struct balloon *balloon, struct sink *out)
 		    (unsigned long long)balloon->deflating_pages, balloon->starved);
 	sink_printf(out,
 		    "inflated_total %llu\ndeflated_total %llu\nbatches %llu\nhinted_batches %llu\ntargets "
-		    "%llu\nretries %llu\nstats %llu\n",
+		    "%llu\nretries %llu\nstats %llu\noom %llu\n",
 		    (unsigned long long)counters->inflated_pages, (unsigned long long)counters->deflated_pages,
 		    (unsigned long long)counters->batches, (unsigned long long)counters->hinted_batches,
 		    (unsigned long long)counters->targets, (unsigned long long)counters->retries,
-		    (unsigned long long)counters->stats_requests);
+		    (unsigned long long)counters->stats_requests, (unsigned long long)counters->oom_pages);
 }
 
 static int show(struct sink *out, void *context UNUSED)

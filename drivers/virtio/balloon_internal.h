@@ -19,6 +19,7 @@
 #include "kernel/mutex.h"
 #include "lib/sparse_bitmap.h"
 #include "mm/hinting.h"
+#include "mm/oom.h"
 #include "mm/page_alloc.h"
 
 /* 5.5.3 */
@@ -121,7 +122,7 @@ struct balloon_hold { /* what was told by one method and acknowledged */
 
 struct balloon_counters {
 	uint64_t inflated_pages, deflated_pages; /* ever */
-	uint64_t batches, targets, retries, stats_requests;
+	uint64_t batches, targets, retries, stats_requests, oom_pages;
 	uint64_t hinted_batches;
 };
 
@@ -161,6 +162,13 @@ struct balloon {
 	bool stats_with_device;
 	uint64_t answer_timeout_ns;
 	struct balloon_hinting hinting;
+	bool poisoned; /* PAGE_POISON was negotiated: what comes back is filled with poison_val */
+	uint32_t poison_val;
+	struct oom_notifier oom;
+	uint64_t oom_wanted; /* pages that somebody out of memory waits for; 0: nobody does. Atomic, as oom_given */
+	uint64_t oom_given;
+	uint64_t oom_start; /* deflated_pages when the worker saw the request */
+	struct wait_queue oom_answer;
 	struct balloon_counters counters;
 };
 
@@ -207,6 +215,13 @@ void balloon_runs_init(struct sparse_bitmap *runs);
 int balloon_runs_record(struct sparse_bitmap *runs, uint64_t pfn, uint64_t pages) MUST_CHECK;
 /* Empties the set: its runs become one chain (or more, if the ring is short), which is published and kicked. */
 int balloon_runs_send(struct sparse_bitmap *runs, struct virtqueue *vq, bool in, void *token) MUST_CHECK;
+
+/* balloon_oom.c */
+void balloon_oom_start(struct balloon *balloon);
+/* Before the worker ends: on return nobody waits for it any more. */
+void balloon_oom_stop(struct balloon *balloon);
+/* For the worker: pages still to be given back to somebody who is out of memory; answers when there are none left. */
+uint64_t balloon_oom_missing(struct balloon *balloon);
 
 /* balloon_stats.c */
 int balloon_stats_start(struct balloon *balloon) MUST_CHECK;

@@ -15,7 +15,7 @@
 
 #define DRIVER_FEATURES                                                                                           \
 	(BIT(BALLOON_F_MUST_TELL_HOST) | BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(BALLOON_F_SG) | \
-	 BIT(BALLOON_F_PAGE_POISON))
+	 BIT(BALLOON_F_DEFLATE_ON_OOM) | BIT(BALLOON_F_PAGE_POISON))
 
 static void queue_used(struct virtqueue *vq)
 {
@@ -130,6 +130,16 @@ static int set_up_queues(struct balloon *balloon)
 	return 0;
 }
 
+/* 5.5.4.2: before DRIVER_OK, and never after. */
+static void tell_poison(struct balloon *balloon)
+{
+	balloon->poisoned = virtio_has_feature(balloon->dev, BALLOON_F_PAGE_POISON);
+	if (!balloon->poisoned)
+		return;
+	balloon->poison_val = (uint32_t)balloon_poison();
+	virtio_config_write32(balloon->dev, BALLOON_CONFIG_POISON_VAL, balloon->poison_val);
+}
+
 static int start(struct balloon *balloon)
 {
 	struct virtio_device *dev = balloon->dev;
@@ -140,8 +150,7 @@ static int start(struct balloon *balloon)
 	for (unsigned int i = 0; i < NR_BALLOON_QUEUES; i++)
 		if (balloon->queues[i])
 			virtqueue_disable_interrupts(balloon->queues[i]);
-	if (virtio_has_feature(dev, BALLOON_F_PAGE_POISON))
-		virtio_config_write32(dev, BALLOON_CONFIG_POISON_VAL, (uint32_t)balloon_poison());
+	tell_poison(balloon);
 	virtio_device_ready(dev);
 	error = balloon_stats_start(balloon);
 	if (error)
@@ -168,6 +177,7 @@ static int balloon_probe(struct virtio_device *dev)
 		destroy(balloon);
 		return error;
 	}
+	balloon_oom_start(balloon);
 	balloon_list_add(balloon);
 	balloon_hinting_start(balloon);
 	return 0;
@@ -177,6 +187,7 @@ static void balloon_remove(struct virtio_device *dev)
 {
 	struct balloon *balloon = dev->driver_data;
 
+	balloon_oom_stop(balloon);
 	balloon_list_del(balloon);
 	balloon_hinting_stop(balloon);
 	thread_stop(balloon->worker);

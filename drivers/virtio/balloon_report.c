@@ -4,15 +4,15 @@
  * A buffer is a chain of device-writable descriptors, one a block, and the device drops each in one piece. The
  * balloon then keeps the pages and counts them in `actual`. They were never on the inflate queue, so they need not go
  * through the deflate queue before they are used again, unless the device asked to be told (MUST_TELL_HOST): then
- * this method is not used. With a poison value in the way (PAGE_POISON) a device may skip what is reported: our driver
- * does not negotiate it.
+ * this method is not used. With a poison value other than 0 (PAGE_POISON) a device may skip what is reported, for what
+ * it dropped would read as zeros: then it is not used either.
  */
 #include "drivers/virtio/balloon_internal.h"
 
 static bool report_available(const struct balloon *balloon)
 {
 	return balloon->queues[BALLOON_QUEUE_REPORT] && !virtio_has_feature(balloon->dev, BALLOON_F_MUST_TELL_HOST) &&
-	       !virtio_has_feature(balloon->dev, BALLOON_F_PAGE_POISON);
+	       !(balloon->poisoned && balloon->poison_val);
 }
 
 static unsigned int report_most_blocks(const struct balloon *balloon)

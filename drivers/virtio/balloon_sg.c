@@ -15,12 +15,21 @@
 #include "kernel/memory.h"
 #include "kernel/panic.h"
 #include "lib/errno.h"
+#include "lib/string.h"
 
 /* A descriptor's length has 32 bits, so a run of 4 GiB needs two; halves keep the host's huge pages whole. */
 #define MOST_PAGES_PER_DESCRIPTOR (GIB(2) >> PAGE_SHIFT)
 #define MOST_PAGES_PER_BATCH	  (16u << MAX_ORDER)
 
-static const struct sparse_bitmap_memory memory = {.alloc = kzalloc, .release = kfree};
+/* The worker never waits for memory: others who do may be waiting for it (balloon_oom.c). */
+static void *alloc(size_t bytes)
+{
+	void *memory = kmalloc_atomic(bytes);
+
+	return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+static const struct sparse_bitmap_memory memory = {.alloc = alloc, .release = kfree};
 
 void balloon_runs_init(struct sparse_bitmap *runs)
 {

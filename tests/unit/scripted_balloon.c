@@ -300,6 +300,8 @@ static int write_config(struct virtio_device *dev, unsigned int offset, const vo
 	uint32_t value;
 
 	if (offset == 12 && bytes == 4 && (device->accepted & BIT(F_POISON))) {
+		if (load_relaxed(&device->status) & VIRTIO_STATUS_DRIVER_OK)
+			fault(device, "5.5.4.2: poison_val changed after DRIVER_OK");
 		memcpy(&device->poison, from, bytes);
 		return 0;
 	}
