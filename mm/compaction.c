@@ -12,6 +12,8 @@
  */
 #include "mm/compaction_internal.h"
 
+#include <arch/cpu.h>
+
 #include "kernel/thread.h"
 #include "mm/buddy.h"
 #include "mm/compaction_trace.h"
@@ -21,6 +23,7 @@
 #include "mm/watermark.h"
 
 #define DEFER_SHIFT_MAX 6u
+#define LOCK_TRIES	256u
 #define COSTLY_ORDER	3u /* above it a failure may be due to fragmentation */
 
 /* ---- one run ------------------------------------------------------------------------------------------------------
@@ -32,8 +35,13 @@ bool compact_lock(struct compact_run *run)
 		spin_lock(&run->zone->lock);
 		return true;
 	}
-	if (!run->contended && spin_trylock(&run->zone->lock))
-		return true;
+	/* It is never held for long: a try or two more cost less than what the caller does next, which is to reclaim.
+	 */
+	for (unsigned int tries = 0; !run->contended && tries < LOCK_TRIES; tries++) {
+		if (spin_trylock(&run->zone->lock))
+			return true;
+		cpu_relax();
+	}
 	run->contended = true;
 	return false;
 }
