@@ -8,7 +8,7 @@
  *
  * Whether to run: not if there is a block already; not without room to move things to; not if the fragmentation index
  * says that what is missing is memory; and not if it failed lately. After the n-th failure in a row 2^n requests, at
- * most 64, are turned away (deferral); smaller orders than the one that failed are not.
+ * most 64, are turned away (deferral); not smaller orders than the one that failed, nor who asks to wait.
  */
 #include "mm/compaction_internal.h"
 
@@ -323,7 +323,7 @@ static enum compact_result compact_node(struct node *node, unsigned int order, e
 
 		if (!zone)
 			continue;
-		if (!compaction_deferred(zone, order))
+		if (sync || !compaction_deferred(zone, order))
 			result = compact_zone_for(zone, order, highest, sync, capture, false);
 		best = MAX(best, result);
 	}

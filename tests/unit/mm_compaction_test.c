@@ -266,13 +266,11 @@ KTEST(compaction, after_failures_requests_are_turned_away)
 		EXPECT_EQ(t, turned_away, (1u << MIN(failure, 6u)) - 1);
 	}
 	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_NOTHING);
-	/* A smaller order than the one that failed is not. */
-	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_DEFERRED);
+	/* A smaller order than the one that failed is not, nor is who asks to wait. */
+	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, false, NULL), COMPACT_DEFERRED);
 	EXPECT(t, !compaction_deferred(owner->zone, PAGEBLOCK_ORDER - 1));
 	/* Success is the end of it. */
 	owner->refuse_isolation = 0;
-	while (compaction_deferred(owner->zone, PAGEBLOCK_ORDER))
-		;
 	EXPECT_EQ(t, compaction_direct(&node, PAGEBLOCK_ORDER, ZONE_DMA, true, NULL), COMPACT_SUCCESS);
 	EXPECT(t, !compaction_deferred(owner->zone, PAGEBLOCK_ORDER));
 	expect_sound(t, owner);
