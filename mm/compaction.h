@@ -27,8 +27,8 @@ struct compact_capture {
 
 /*
  * Compacts the zones of @node up to @highest until one has a block of @order, or all have been gone through. Not @sync:
- * only what can be moved without waiting, from movable pageblocks, and not after recent failures. @capture may be NULL. May sleep. Nested calls do
- * nothing (COMPACT_NOT_SUITABLE).
+ * only what can be moved without waiting, from movable pageblocks, and not after recent failures. @capture may be NULL.
+ * May sleep. Nested calls do nothing (COMPACT_NOT_SUITABLE).
  */
 enum compact_result compaction_direct(struct node *node, unsigned int order, enum zone_type highest, bool sync,
 				      struct compact_capture *capture) MUST_CHECK;

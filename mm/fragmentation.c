@@ -16,7 +16,7 @@ static void proactiveness_changed(struct vfile_int *setting);
 struct compaction_settings compaction_settings = {
 	.extfrag_threshold = {.value = 500, .min = 0, .max = 1000},
 	.proactiveness = {.value = 20, .min = 0, .max = 100, .changed = proactiveness_changed},
-	.scan = {.names = scan_names},
+	.scan = {.names = scan_names, .chosen = 1},
 };
 
 /* ---- figures ------------------------------------------------------------------------------------------------------

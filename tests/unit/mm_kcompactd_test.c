@@ -161,7 +161,7 @@ KTEST(compaction_files, what_is_out_of_range_changes_nothing)
 	} settings[] = {
 		{"/proc/sys/vm/extfrag_threshold", "500\n", {"-1", "1001", "x", ""}},
 		{"/proc/sys/vm/compaction_proactiveness", "20\n", {"-1", "101", "5x", ""}},
-		{"/proc/sys/vm/compact_scan", "[linear] fullest\n", {"2", "full", "linear fullest", ""}},
+		{"/proc/sys/vm/compact_scan", "linear [fullest]\n", {"2", "full", "linear fullest", ""}},
 	};
 
 	make_files(t);
@@ -178,10 +178,10 @@ KTEST(compaction_files, what_is_out_of_range_changes_nothing)
 KTEST(compaction_files, a_scan_is_chosen_by_name)
 {
 	make_files(t);
-	EXPECT_OK(t, write_file("/proc/sys/vm/compact_scan", "fullest"));
-	EXPECT_STR(t, read_file(t, "/proc/sys/vm/compact_scan"), "linear [fullest]\n");
-	EXPECT_OK(t, write_file("/proc/sys/vm/compact_memory", "1"));
 	EXPECT_OK(t, write_file("/proc/sys/vm/compact_scan", "linear"));
+	EXPECT_STR(t, read_file(t, "/proc/sys/vm/compact_scan"), "[linear] fullest\n");
+	EXPECT_OK(t, write_file("/proc/sys/vm/compact_memory", "1"));
+	EXPECT_OK(t, write_file("/proc/sys/vm/compact_scan", "fullest"));
 	EXPECT_OK(t, write_file("/proc/sys/vm/compact_memory", "1"));
 	EXPECT_OK(t, memory_check());
 }
