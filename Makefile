@@ -187,7 +187,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm qemu-sg mutants modes deps clean help
+.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm qemu-sg soak-balloon mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -220,6 +220,10 @@ bench: ## Boot and balloon times on the real device
 	@tools/ballonet bench
 qemu-sg: ## QEMU with a balloon that takes runs of pages (sg=on), from the distribution's source: about three minutes
 	@tools/qemu-sg/build
+soak-balloon: ## 1000 balloon targets at random on each machine, with resets and shortage: a quarter of an hour
+	@tools/deps build run test
+	@$(MAKE) MODE=release kernel
+	@BALLOON_ROUNDS=1000 $(PYTHON) -B -m pytest -v -p no:cacheprovider tests/guest/test_balloon_stress.py
 mutants: ## Break the code in each way of tests/mutants.txt: do the tests see it?
 	@tools/deps build run test
 	@$(PYTHON) -B tools/mutants.py

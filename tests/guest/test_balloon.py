@@ -65,6 +65,7 @@ def test_more_than_the_guest_can_give(guest):
     assert figures.free > 4 * MIB
     assert figures.actual > 1 * MIB
     assert guest.sh("run touch size=1M").status == 0
+    assert guest.sh("run churn threads=2 fill=1 operations=2000").status == 0  # work goes on
     balloon.ask(guest, 1024 * MIB)
     assert abs(balloon.figures(guest).free - before.free) < 16 * MIB
 

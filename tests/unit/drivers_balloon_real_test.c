@@ -41,6 +41,21 @@ KTEST(balloon_real, is_driven_with_the_features_it_offers)
 	EXPECT_OK(t, balloon_check());
 }
 
+/* For tests from outside: the first may be asked at any moment, the second while no pages move. */
+KTEST(balloon_real, the_balloon_is_whole)
+{
+	if (real_balloon(t))
+		EXPECT_OK(t, balloon_check());
+}
+
+KTEST(balloon_real, every_page_is_accounted_for)
+{
+	if (!real_balloon(t))
+		return;
+	EXPECT_OK(t, balloon_check());
+	EXPECT_OK(t, memory_check());
+}
+
 /* `actual` outlives a reset in the device: the driver's must replace it. */
 KTEST(balloon_real, probes_again_after_a_reset)
 {
