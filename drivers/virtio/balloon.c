@@ -31,6 +31,7 @@
 #define AFTER_OOM_NS	NS_PER_S
 #define IDLE_NS		NS_PER_S	  /* to look at the target even if no interrupt came */
 #define SPIN_NS		(200 * NS_PER_US) /* for an answer, before sleeping for it */
+#define HINT_POLL_NS	NS_PER_MS
 #define ACTUAL_EVERY_NS (20 * NS_PER_MS)
 
 const struct balloon_method *const balloon_methods[NR_BALLOON_METHODS] = {
@@ -117,8 +118,7 @@ static bool is_broken(const struct balloon *balloon)
 
 /* ---- one batch up or down ---- */
 
-/* Pages that may still be taken: what is free beyond the watermarks and the reserve. */
-static uint64_t takeable_pages(void)
+uint64_t balloon_takeable_pages(void)
 {
 	uint64_t keep = memory_reserve_pages() + balloon_reserve_pages();
 	struct memory_info info;
@@ -165,7 +165,7 @@ static enum turn inflate(struct balloon *balloon, uint64_t wanted)
 
 	if (!batch)
 		return TURN_WAIT;
-	wanted = MIN(wanted, takeable_pages());
+	wanted = MIN(wanted, balloon_takeable_pages());
 	if (!balloon_fill_from_allocator(balloon, batch, wanted)) {
 		be_starved(balloon);
 		return TURN_WAIT;
@@ -268,7 +268,8 @@ static enum turn take_turn(struct balloon *balloon)
 {
 	enum turn turn;
 
-	if (take_answers(balloon) || balloon_stats_poll(balloon) || balloon_hinting_turn(balloon))
+	if (take_answers(balloon) || balloon_stats_poll(balloon) || balloon_hinting_turn(balloon) ||
+	    balloon_free_page_hint_turn(balloon))
 		return TURN_BROKEN;
 	read_target(balloon);
 	turn = is_broken(balloon) ? TURN_BROKEN : towards_target(balloon);
@@ -279,7 +280,8 @@ static enum turn take_turn(struct balloon *balloon)
 
 static bool waits_for_device(const struct balloon *balloon)
 {
-	return balloon->inflating_pages || balloon->deflating_pages || balloon_hinting_in_flight(balloon);
+	return balloon->inflating_pages || balloon->deflating_pages || balloon_hinting_in_flight(balloon) ||
+	       balloon_free_page_hint_is_busy(balloon);
 }
 
 static bool has_reason_to_run(const struct balloon *balloon)
@@ -330,7 +332,8 @@ static void wait_for_reason(struct balloon *balloon)
 	if (waits_for_device(balloon)) {
 		if (spin_for_reason(balloon))
 			return;
-		timeout = MIN(timeout, balloon->answer_timeout_ns);
+		timeout = MIN(timeout,
+			      balloon_free_page_hint_is_busy(balloon) ? HINT_POLL_NS : balloon->answer_timeout_ns);
 		set_interrupts(balloon, true);
 	}
 	woken = wait_event_timeout(&balloon->wake, has_reason_to_run(balloon), timeout);
@@ -355,6 +358,7 @@ bool balloon_reset_and_release(struct balloon *balloon)
 			balloon_batch_to_allocator(balloon, &balloon->batches[i]);
 	balloon_release_hold(balloon);
 	balloon_hinting_over(balloon, reset);
+	balloon_free_page_hint_over(balloon, reset);
 	balloon->target_pages = 0;
 	mutex_unlock(&balloon->lock);
 	return reset;

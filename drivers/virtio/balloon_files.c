@@ -94,6 +94,9 @@ static void show_one(struct balloon *balloon, struct sink *out)
 		    (unsigned long long)counters->batches, (unsigned long long)counters->hinted_batches,
 		    (unsigned long long)counters->targets, (unsigned long long)counters->retries,
 		    (unsigned long long)counters->stats_requests, (unsigned long long)counters->oom_pages);
+	sink_printf(out, "hint_commands %lu\nhint_told_pages %lu\nhint_kept_pages %lu\n",
+		    balloon->free_page_hint.commands, balloon->free_page_hint.told_pages,
+		    balloon->free_page_hint.kept_pages);
 }
 
 static int show(struct sink *out, void *context UNUSED)

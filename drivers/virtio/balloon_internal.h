@@ -21,6 +21,7 @@
 #include "mm/hinting.h"
 #include "mm/oom.h"
 #include "mm/page_alloc.h"
+#include "mm/shrinker.h"
 
 /* 5.5.3 */
 #define BALLOON_F_MUST_TELL_HOST 0u
@@ -40,6 +41,7 @@
 /* 5.5.4: offsets in the configuration. */
 #define BALLOON_CONFIG_NUM_PAGES  0u
 #define BALLOON_CONFIG_ACTUAL	  4u
+#define BALLOON_CONFIG_CMD_ID	  8u
 #define BALLOON_CONFIG_POISON_VAL 12u
 
 #define BALLOON_NR_BATCHES	 8u
@@ -50,6 +52,7 @@ enum balloon_queue {
 	BALLOON_QUEUE_INFLATE,
 	BALLOON_QUEUE_DEFLATE,
 	BALLOON_QUEUE_STATS,
+	BALLOON_QUEUE_HINT,
 	BALLOON_QUEUE_REPORT,
 	NR_BALLOON_QUEUES,
 };
@@ -137,6 +140,18 @@ struct balloon_hinting { /* balloon_hinting.c: the batch of free blocks that is 
 	struct wait_queue done;
 };
 
+struct balloon_free_page_hint { /* balloon_free_page_hint.c */
+	bool config_changed;	/* atomic */
+	bool supplying, done;
+	uint32_t *messages; /* [2], in a page of their own: a command's id, stop */
+	uint32_t cmd_id;    /* the last that the host gave */
+	uint64_t *kept;	    /* [most_blocks], answered by the device; NULL until the first command */
+	unsigned int nr_kept, nr_in_flight, most_blocks;
+	uint64_t kept_pages; /* atomic */
+	uint64_t told_pages, commands, looked_ns;
+	struct shrinker shrinker;
+};
+
 struct balloon {
 	struct list_node node; /* of all balloons */
 	struct virtio_device *dev;
@@ -169,6 +184,7 @@ struct balloon {
 	uint64_t oom_given;
 	uint64_t oom_start; /* deflated_pages when the worker saw the request */
 	struct wait_queue oom_answer;
+	struct balloon_free_page_hint free_page_hint;
 	struct balloon_counters counters;
 };
 
@@ -180,6 +196,9 @@ void balloon_poke(struct balloon *balloon);
 void balloon_write_actual(struct balloon *balloon, bool now);
 /* Resets the device and takes everything back. False: it does not reset, and keeps what it may be working on. */
 bool balloon_reset_and_release(struct balloon *balloon);
+
+/* Pages that may still be taken: what is free beyond the watermarks and the reserve. */
+uint64_t balloon_takeable_pages(void);
 
 /* balloon_files.c */
 /* The user wants page numbers, so F_SG must not be negotiated. */
@@ -237,3 +256,12 @@ void balloon_hinting_over(struct balloon *balloon, bool reset);
 /* When the worker runs; and before it is stopped, or as the last thing it does: may sleep, no lock held. */
 void balloon_hinting_start(struct balloon *balloon);
 void balloon_hinting_stop(struct balloon *balloon);
+
+/* balloon_free_page_hint.c: the queue of that name. Obeys the host, tells it of some blocks; 0 or -EIO. */
+int balloon_free_page_hint_turn(struct balloon *balloon) MUST_CHECK;
+/* Another turn is due before long; nobody interrupts. */
+bool balloon_free_page_hint_is_busy(const struct balloon *balloon);
+/* As with balloon_hinting_*(). */
+void balloon_free_page_hint_over(struct balloon *balloon, bool reset);
+void balloon_free_page_hint_start(struct balloon *balloon);
+void balloon_free_page_hint_stop(struct balloon *balloon);

@@ -9,13 +9,14 @@
 #include "kernel/printk.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 
 #define ANSWER_TIMEOUT_NS (60 * NS_PER_S)
 
 #define DRIVER_FEATURES                                                                                           \
 	(BIT(BALLOON_F_MUST_TELL_HOST) | BIT(BALLOON_F_STATS_VQ) | BIT(BALLOON_F_REPORTING) | BIT(BALLOON_F_SG) | \
-	 BIT(BALLOON_F_DEFLATE_ON_OOM) | BIT(BALLOON_F_PAGE_POISON))
+	 BIT(BALLOON_F_DEFLATE_ON_OOM) | BIT(BALLOON_F_PAGE_POISON) | BIT(BALLOON_F_FREE_PAGE_HINT))
 
 static void queue_used(struct virtqueue *vq)
 {
@@ -26,6 +27,9 @@ static void queue_used(struct virtqueue *vq)
 
 static void balloon_config_changed(struct virtio_device *dev)
 {
+	struct balloon *balloon = dev->driver_data;
+
+	store_release(&balloon->free_page_hint.config_changed, true);
 	balloon_poke(dev->driver_data);
 }
 
@@ -35,6 +39,9 @@ static uint64_t choose_features(struct virtio_device *dev UNUSED, uint64_t featu
 		features &= ~BIT(BALLOON_F_SG);
 	if (balloon_poison() < 0)
 		features &= ~BIT(BALLOON_F_PAGE_POISON);
+	/* The hint queue must not interrupt: with event indices it could not be told so for good. */
+	if (features & BIT(BALLOON_F_FREE_PAGE_HINT))
+		features &= ~BIT(VIRTIO_F_EVENT_IDX);
 	return features;
 }
 
@@ -56,6 +63,9 @@ static bool make_batches(struct balloon *balloon)
 			return false;
 	}
 	balloon->stats_page = alloc_pages(gfp, 0);
+	/* Behind the statistics there is room for the hint queue's messages. */
+	if (balloon->stats_page)
+		balloon->free_page_hint.messages = (void *)((char *)page_address(balloon->stats_page) + PAGE_SIZE / 2);
 	return balloon->stats_page != NULL;
 }
 
@@ -106,14 +116,15 @@ static int set_up_queues(struct balloon *balloon)
 		{.name = "inflate", .used = queue_used},
 		{.name = "deflate", .used = queue_used},
 	};
-	unsigned int count = 2, stats = 0, report = 0;
+	unsigned int count = 2, stats = 0, hint = 0, report = 0;
 	int error;
 
 	if (dev->offered & BIT(BALLOON_F_STATS_VQ))
 		requests[stats = count++] = (struct virtio_queue_request){
 			.name = virtio_has_feature(dev, BALLOON_F_STATS_VQ) ? "stats" : NULL, .used = queue_used};
 	if (dev->offered & BIT(BALLOON_F_FREE_PAGE_HINT))
-		requests[count++] = (struct virtio_queue_request){.name = NULL};
+		requests[hint = count++] = (struct virtio_queue_request){
+			.name = virtio_has_feature(dev, BALLOON_F_FREE_PAGE_HINT) ? "hint" : NULL};
 	if (dev->offered & BIT(BALLOON_F_REPORTING))
 		requests[report = count++] = (struct virtio_queue_request){
 			.name = virtio_has_feature(dev, BALLOON_F_REPORTING) ? "report" : NULL,
@@ -126,6 +137,7 @@ static int set_up_queues(struct balloon *balloon)
 	balloon->queues[BALLOON_QUEUE_INFLATE] = dev->queues[0];
 	balloon->queues[BALLOON_QUEUE_DEFLATE] = dev->queues[1];
 	balloon->queues[BALLOON_QUEUE_STATS] = stats ? dev->queues[stats] : NULL;
+	balloon->queues[BALLOON_QUEUE_HINT] = hint ? dev->queues[hint] : NULL;
 	balloon->queues[BALLOON_QUEUE_REPORT] = report ? dev->queues[report] : NULL;
 	return 0;
 }
@@ -180,6 +192,7 @@ static int balloon_probe(struct virtio_device *dev)
 	balloon_oom_start(balloon);
 	balloon_list_add(balloon);
 	balloon_hinting_start(balloon);
+	balloon_free_page_hint_start(balloon);
 	return 0;
 }
 
@@ -190,6 +203,7 @@ static void balloon_remove(struct virtio_device *dev)
 	balloon_oom_stop(balloon);
 	balloon_list_del(balloon);
 	balloon_hinting_stop(balloon);
+	balloon_free_page_hint_stop(balloon);
 	thread_stop(balloon->worker);
 	thread_join(balloon->worker);
 	/* If it broke the worker has done this, and once more does no harm. */

@@ -5,6 +5,7 @@
 #include "tests/unit/scripted_balloon.h"
 
 #include "drivers/virtio/balloon_internal.h"
+#include "kernel/shell.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/atomic.h"
@@ -112,6 +113,26 @@ KTEST(balloon_hinting, the_queue_serves_inflation_and_hinting)
 	EXPECT_EQ(t, device->faults, 0u);
 	EXPECT_OK(t, balloon_check());
 	EXPECT_OK(t, memory_check());
+}
+
+/* The host really drops what it is told, page by page. */
+KTEST(balloon_hinting, no_pattern_is_lost_while_memory_churns)
+{
+	struct scripted_balloon *device = hinting_balloon(t, ALL);
+
+	if (!device)
+		return;
+	for (unsigned int at = 0; at < 2; at++) {
+		uint64_t before = load_relaxed(&device->reported_pages);
+		char output[256];
+		struct text out;
+
+		track(t, at ? &hinting_tracker_freelist : &hinting_tracker_bitmap);
+		text_init(&out, output, sizeof(output));
+		EXPECT_EQ(t, shell_run_line(&out.sink, "run patterns seconds=1 size=128M threads=3"), 0);
+		EXPECT(t, load_relaxed(&device->reported_pages) > before);
+	}
+	EXPECT_EQ(t, device->faults, 0u);
 }
 
 KTEST(balloon_hinting, trackers_change_at_any_moment)

@@ -118,11 +118,29 @@ static void take_report(struct scripted_balloon *device, const struct ring_eleme
 		if (buffer->address % PAGE_SIZE || buffer->bytes % PAGE_SIZE)
 			fault(device, "a report that is no whole pages");
 		/* Dropped by the host: what it reads now is not what was there. */
-		memset(phys_to_virt(buffer->address), 0xdd, 64);
+		for (uint64_t at = 0; at < buffer->bytes; at += PAGE_SIZE)
+			memset(phys_to_virt(buffer->address + at), 0xdd, 64);
 		pages += buffer->bytes / PAGE_SIZE;
 	}
 	store_relaxed(&device->reported_pages, device->reported_pages + pages);
 	device->biggest_buffer_pages = MAX(device->biggest_buffer_pages, pages);
+}
+
+/* 5.5.6.6: an id, or a block of free pages. What is free may be lost. */
+static void take_hint(struct scripted_balloon *device, const struct ring_element *element)
+{
+	const struct virtqueue_buffer *buffer = &element->buffers[0];
+
+	if (element->readable + element->writable != 1 || (element->readable && buffer->bytes != 4)) {
+		fault(device, "5.5.6.6: a hint is an id of 4 bytes or one block");
+	} else if (element->readable) {
+		if (device->nr_hint_ids < ARRAY_SIZE(device->hint_ids))
+			memcpy(&device->hint_ids[device->nr_hint_ids], phys_to_virt(buffer->address), 4);
+		store_release(&device->nr_hint_ids, device->nr_hint_ids + 1);
+	} else {
+		memset(phys_to_virt(buffer->address), 0xdd, 64);
+		store_relaxed(&device->hinted_pages, device->hinted_pages + buffer->bytes / PAGE_SIZE);
+	}
 }
 
 static void take_stats(struct scripted_balloon *device, const struct ring_element *element)
@@ -153,6 +171,8 @@ static void handle(struct scripted_balloon *device, enum kind kind, const struct
 		take_stats(device, element);
 	else if (kind == KIND_REPORT)
 		take_report(device, element);
+	else if (kind == KIND_HINT && (device->accepted & BIT(F_HINT)))
+		take_hint(device, element);
 	else
 		fault(device, "a buffer on a queue that was not negotiated");
 }
@@ -284,8 +304,8 @@ static int read_config(struct virtio_device *dev, unsigned int offset, void *to,
 	uint32_t value = offset == 0 ? load_relaxed(&device->num_pages) : load_relaxed(&device->actual);
 
 	memset(to, 0, bytes);
-	if (offset == 12 && bytes == 4) {
-		memcpy(to, &device->poison, bytes);
+	if ((offset == 12 || offset == 8) && bytes == 4) {
+		memcpy(to, offset == 8 ? &device->hint_command : &device->poison, bytes);
 		return 0;
 	}
 	if (offset > 4 || bytes != 4)
@@ -375,6 +395,13 @@ void scripted_balloon_set_target(struct scripted_balloon *device, uint32_t pages
 	atomic_inc(&device->generation);
 	if (!device->no_interrupts && !device->skips_interrupts)
 		virtio_config_interrupt(&device->dev);
+}
+
+void scripted_balloon_command(struct scripted_balloon *device, uint32_t id)
+{
+	store_release(&device->hint_command, id);
+	atomic_inc(&device->generation);
+	virtio_config_interrupt(&device->dev);
 }
 
 bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, uint64_t timeout_ns)

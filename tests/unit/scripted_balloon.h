@@ -39,6 +39,8 @@ struct scripted_balloon {
 	uint64_t inflated_pages, reported_pages; /* now in the balloon by page number; ever reported */
 	uint64_t inflated_ever, runs;		 /* pages by number or run; runs with F_SG */
 	uint64_t biggest_buffer_pages;
+	uint32_t hint_command, hint_ids[16], nr_hint_ids; /* in the configuration; told on the hint queue */
+	uint64_t hinted_pages;
 	uint64_t *inflated; /* a bit per page */
 	uint8_t stats[SCRIPTED_STATS_MAX];
 	uint32_t stats_bytes, stats_buffers;
@@ -56,6 +58,8 @@ struct scripted_balloon *scripted_balloon(struct ktest *t, uint64_t features);
 void scripted_balloon_plug(struct scripted_balloon *device);
 /* The host wants @pages: writes the configuration and interrupts. */
 void scripted_balloon_set_target(struct scripted_balloon *device, uint32_t pages);
+/* A command of the free page hint queue: an id above 1, 0 (stop) or 1 (done). */
+void scripted_balloon_command(struct scripted_balloon *device, uint32_t id);
 /* Waits until `actual` reads @pages; false after @timeout_ns. */
 bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, uint64_t timeout_ns);
 /* Gives the statistics buffer back: the host wants new ones. Waits for them; false after twenty seconds. */
