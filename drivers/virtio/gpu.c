@@ -130,6 +130,20 @@ static struct page *make_entries(const struct dma_buf *buf, struct virtqueue_buf
 	return page;
 }
 
+/* What the device has answered for is ours again; unless it answers no more and did not even come out of reset. */
+static bool is_ours(const struct virtio_gpu *gpu)
+{
+	return !gpu->failed || gpu->released;
+}
+
+static void free_or_lose(struct dma_buf *buf, bool ours)
+{
+	if (ours)
+		dma_buf_empty_pages(buf);
+	else
+		kfree(buf->scatter);
+}
+
 /* The device lets go of the resource. False: it has not, and does not even come out of reset. */
 static bool unref(struct virtio_gpu *gpu, const struct gpu_resource *resource, bool detach)
 {
@@ -141,7 +155,7 @@ static bool unref(struct virtio_gpu *gpu, const struct gpu_resource *resource, b
 	gpu_send(gpu, &job, GPU_RESOURCE_UNREF, &request, sizeof(request), NULL);
 	if (gpu_finish(gpu, &job))
 		gpu_give_up(gpu, "it does not let go of a resource");
-	return !gpu->failed || gpu->released;
+	return is_ours(gpu);
 }
 
 /* Both commands on their way at the same time. On an error the device has no such resource. */
@@ -165,7 +179,9 @@ static int create(struct virtio_gpu *gpu, const struct gpu_resource *resource, c
 	attach_error = gpu_finish(gpu, &attached);
 	if (!error && attach_error)
 		unref(gpu, resource, false);
-	if (!gpu->failed || gpu->released)
+	else if (error == -EPROTO || (error && !attach_error))
+		gpu_give_up(gpu, "it does not say clearly whether it has a resource");
+	if (is_ours(gpu))
 		free_pages(entries, entries_order(buf));
 	return error ? error : attach_error;
 }
@@ -188,8 +204,7 @@ static int resource_fill(struct dma_heap *heap UNUSED, struct dma_buf *buf, void
 		buf->heap_data = resource;
 		return 0;
 	}
-	if (!gpu->failed || gpu->released)
-		dma_buf_empty_pages(buf);
+	free_or_lose(buf, is_ours(gpu));
 undo:
 	kfree(resource);
 	if (gpu)
@@ -202,8 +217,7 @@ static void resource_empty(struct dma_heap *heap UNUSED, struct dma_buf *buf)
 	struct gpu_resource *resource = buf->heap_data;
 	struct virtio_gpu *gpu = resource->gpu;
 
-	if (unref(gpu, resource, true))
-		dma_buf_empty_pages(buf);
+	free_or_lose(buf, unref(gpu, resource, true));
 	atomic_dec(&gpu->resources);
 	kfree(resource);
 	gpu_put(gpu);

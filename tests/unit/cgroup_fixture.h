@@ -21,3 +21,10 @@ const char *file(const char *path);
 /* The value behind @bucket in a flat keyed file, until the next call; "(none)". */
 const char *value(const char *path, const char *bucket);
 int write_file(const char *path, const char *text) MUST_CHECK;
+
+/* What a group's file says of a bucket; anything will do where there is no controller. */
+#define EXPECT_FILE(t, path, bucket, text)                        \
+	do {                                                      \
+		if (css_root(CGROUP_GPU))                         \
+			EXPECT_STR(t, value(path, bucket), text); \
+	} while (0)

@@ -32,9 +32,9 @@ KTEST(gpucg, fault_5_names_are_bounded_and_checked_before_they_are_compared)
 	EXPECT_EQ(t, PTR_ERR(gpucg_register_bucket(unterminated)), -ENAMETOOLONG);
 	kfree(unterminated);
 	REQUIRE_OK(t, ensure_cgroups());
-	for (char byte = 1; byte <= ' '; byte++) {
+	for (int byte = 1; byte <= ' '; byte++) {
 		name[0] = 'a';
-		name[1] = byte;
+		name[1] = (char)byte;
 		name[2] = '\0';
 		EXPECT_EQ(t, PTR_ERR(gpucg_register_bucket(name)), -EINVAL);
 	}

@@ -23,12 +23,10 @@ static const char *const shared[] = {"stress", "stress/b"};
 
 struct worker {
 	struct ktest *t;
-	unsigned int number;
-	uint64_t seed;
 	struct gpucg *leaf, *other;
 	struct gpucg_bucket *bucket;
-	uint32_t above, refused;
-	unsigned int rounds;
+	uint64_t seed;
+	uint32_t number, rounds, above, refused;
 };
 
 static struct worker workers[THREADS];
@@ -67,7 +65,8 @@ static int make_tree(struct ktest *t, struct gpucg_bucket *bucket, uint64_t seed
 		char path[64];
 
 		format(path, sizeof(path), "stress/b/c%u/d%u/e", i / 2, i);
-		workers[i] = (struct worker){t, i, seed + i, group_at(path), NULL, bucket, 0, 0, 0};
+		workers[i] = (struct worker){
+			.t = t, .leaf = group_at(path), .bucket = bucket, .seed = seed + i, .number = i};
 		workers[i].rounds = ktest_hosted() ? 20000 : 4000;
 		error = workers[i].leaf ? 0 : -ENOMEM;
 	}
@@ -240,7 +239,8 @@ KTEST(gpucg_stress, removed_groups_live_until_the_last_uncharge_wherever_it_come
 	REQUIRE_OK(t, new_group(t, "stress"));
 	bucket = stress_bucket();
 	for (unsigned int i = 0; i < THREADS; i++)
-		workers[i] = (struct worker){t, i, 0, NULL, NULL, bucket, 0, 0, ktest_hosted() ? 20000 : 4000};
+		workers[i] =
+			(struct worker){.t = t, .bucket = bucket, .number = i, .rounds = ktest_hosted() ? 20000 : 4000};
 	run_workers(t, come_and_go);
 	uncharge_parcel(&workers[0], atomic_exchange(&mailbox, NULL));
 	stress = group_at("stress");

@@ -13,13 +13,6 @@
 
 #define BUFINFO "/sys/kernel/debug/dma_buf/bufinfo"
 
-/* What a group's file says of a bucket; anything will do where there is no controller. */
-#define EXPECT_FILE(t, path, bucket, text)                        \
-	do {                                                      \
-		if (css_root(CGROUP_GPU))                         \
-			EXPECT_STR(t, value(path, bucket), text); \
-	} while (0)
-
 static int ensure_heaps(void)
 {
 	int error = ensure_cgroups();
