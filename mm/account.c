@@ -67,21 +67,6 @@ uint64_t memory_reserve_pages(void)
 	return pages;
 }
 
-void memory_show_report(void)
-{
-	struct memory_info info;
-
-	memory_info_get(&info);
-	pr_err("memory: %lu of %lu pages are free; who holds the rest:", info.free, info.total);
-	for (unsigned int owner = 1; owner < NR_PAGE_OWNERS; owner++)
-		if (info.by_owner[owner])
-			pr_err("memory: %12s %lu pages", page_owner_name(owner), info.by_owner[owner]);
-	for_each_zone(zone)
-		pr_err("memory: node %d zone %s: free %lu, min %lu, low %lu, high %lu, boost %lu", zone->node,
-		       zone->name, zone_free_pages(zone), zone->watermark[WATERMARK_MIN],
-		       zone->watermark[WATERMARK_LOW], zone->watermark[WATERMARK_HIGH], zone->watermark_boost);
-}
-
 int memory_check(void)
 {
 	int result = 0;

@@ -12,13 +12,12 @@
 #include "mm/page_alloc.h"
 #include "mm/slab.h"
 
-#define GFP_NODE (GFP_KERNEL | GFP_RECLAIMABLE | GFP_NOWARN)
-
 static struct slab_cache node_slab;
 
 void cache_tree_init(void)
 {
 	slab_cache_init(&node_slab, "cache_node", sizeof(struct cache_node));
+	node_slab.reclaimable = true;
 }
 
 uint64_t cache_tree_shrink(void)
@@ -51,12 +50,12 @@ static uint32_t nodes_needed(const struct cache_file *file, uint64_t index)
 	return READ_ONCE(file->height) ? height - READ_ONCE(file->height) + height - 1 : height;
 }
 
-int cache_tree_prepare(struct cache_file *file, uint64_t index, struct cache_spares *spares)
+int cache_tree_prepare(struct cache_file *file, uint64_t index, uint32_t gfp, struct cache_spares *spares)
 {
 	uint32_t needed = nodes_needed(file, index);
 
 	while (spares->count < needed) {
-		struct cache_node *node = slab_alloc(&node_slab, GFP_NODE);
+		struct cache_node *node = slab_alloc(&node_slab, (gfp & ~GFP_MOVABLE) | GFP_NOWARN);
 
 		if (!node)
 			return -ENOMEM;

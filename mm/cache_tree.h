@@ -22,8 +22,8 @@ struct cache_spares {
 };
 
 void cache_tree_init(void);
-/* Enough nodes for @index as the tree is now. 0 or -ENOMEM. Without the lock. May sleep. */
-int cache_tree_prepare(struct cache_file *file, uint64_t index, struct cache_spares *spares) MUST_CHECK;
+/* Enough nodes for @index as the tree is now. 0 or -ENOMEM. Without the lock. Sleeps if @gfp allows it. */
+int cache_tree_prepare(struct cache_file *file, uint64_t index, uint32_t gfp, struct cache_spares *spares) MUST_CHECK;
 void cache_spares_free(struct cache_spares *spares);
 
 /* The slot must be empty. -EAGAIN: the spares do not suffice any more. */

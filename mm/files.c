@@ -8,7 +8,9 @@
 
 #include "lib/errno.h"
 #include "mm/memory.h"
+#include "mm/page_cache.h"
 #include "mm/pcp.h"
+#include "mm/slab.h"
 #include "mm/vmstat.h"
 #include "mm/watermark.h"
 
@@ -36,23 +38,51 @@ static uint64_t free_cma_pages(void)
 	return pages;
 }
 
+/* Of the slabs' pages, though the two figures were not read at the same time. */
+static uint64_t reclaimable_slabs(const struct memory_info *info)
+{
+	return MIN(slab_reclaimable_pages(), info->by_owner[PAGE_OWNER_SLAB]);
+}
+
+static void show_lists(struct sink *out)
+{
+	uint64_t inactive_anon = lru_pages(LRU_INACTIVE_ANON), active_anon = lru_pages(LRU_ACTIVE_ANON);
+	uint64_t inactive_file = lru_pages(LRU_INACTIVE_FILE), active_file = lru_pages(LRU_ACTIVE_FILE);
+
+	show_kb(out, "Active:", active_anon + active_file);
+	show_kb(out, "Inactive:", inactive_anon + inactive_file);
+	show_kb(out, "Active(anon):", active_anon);
+	show_kb(out, "Inactive(anon):", inactive_anon);
+	show_kb(out, "Active(file):", active_file);
+	show_kb(out, "Inactive(file):", inactive_file);
+	show_kb(out, "Unevictable:", lru_pages(LRU_UNEVICTABLE));
+}
+
 static int meminfo_show(struct sink *out, void *context UNUSED)
 {
+	struct page_cache_info cache;
 	struct memory_info info;
+	uint64_t reclaimable;
 
+	page_cache_info_get(&cache);
 	memory_info_get(&info);
+	reclaimable = reclaimable_slabs(&info);
 	show_kb(out, "MemTotal:", info.total);
 	show_kb(out, "MemFree:", info.free);
 	show_kb(out, "MemAvailable:", info.available);
 	show_kb(out, "Buffers:", 0);
 	show_kb(out, "Cached:", info.cached);
 	show_kb(out, "SwapCached:", 0);
+	show_lists(out);
 	show_kb(out, "SwapTotal:", 0);
 	show_kb(out, "SwapFree:", 0);
+	show_kb(out, "Dirty:", cache.dirty_pages);
+	show_kb(out, "Writeback:", 0);
 	show_kb(out, "AnonPages:", info.by_owner[PAGE_OWNER_ANON]);
+	show_kb(out, "KReclaimable:", reclaimable);
 	show_kb(out, "Slab:", info.by_owner[PAGE_OWNER_SLAB]);
-	show_kb(out, "SReclaimable:", 0);
-	show_kb(out, "SUnreclaim:", info.by_owner[PAGE_OWNER_SLAB]);
+	show_kb(out, "SReclaimable:", reclaimable);
+	show_kb(out, "SUnreclaim:", info.by_owner[PAGE_OWNER_SLAB] - reclaimable);
 	show_kb(out, "KernelStack:", info.by_owner[PAGE_OWNER_STACK]);
 	show_kb(out, "PageTables:", info.by_owner[PAGE_OWNER_PAGE_TABLE]);
 	show_kb(out, "CmaTotal:", cma_pages());
@@ -156,11 +186,26 @@ static void show_pageset(struct sink *out, const struct zone *zone, uint32_t cpu
 		    limits.high, limits.batch);
 }
 
+/* In the node's first zone only. */
+static void show_per_node(struct sink *out, const struct zone *zone)
+{
+	const struct node *node = &memory.nodes[zone->node];
+
+	for (unsigned int type = 0; type < zone->type; type++)
+		if (node->zones[type])
+			return;
+	sink_printf(out, "\n  per-node stats");
+	for (enum lru_list list = 0; list < NR_LRU_LISTS; list++)
+		sink_printf(out, "\n      nr_%s %lu", lru_list_name(list), READ_ONCE(node->lru.pages[list]));
+	sink_printf(out, "\n      nr_isolated  %lu", READ_ONCE(node->lru.isolated));
+}
+
 static int zoneinfo_show(struct sink *out, void *context UNUSED)
 {
 	for_each_zone(zone)
 	{
 		sink_printf(out, "Node %d, zone %8s", zone->node, zone->name);
+		show_per_node(out, zone);
 		show_marks(out, zone);
 		sink_printf(out, "\n      %-12s %lu", "nr_free_pages", zone_free_pages(zone));
 		sink_printf(out, "\n      %-12s %lu", "nr_free_cma", zone_free_of_type(zone, MIGRATE_CMA));
@@ -182,14 +227,22 @@ static int vmstat_show(struct sink *out, void *context UNUSED)
 		VM_EVENTS(X)
 #undef X
 	};
+	struct page_cache_info cache;
 	struct memory_info info;
+	uint64_t reclaimable;
 
+	page_cache_info_get(&cache);
 	memory_info_get(&info);
+	reclaimable = reclaimable_slabs(&info);
 	sink_printf(out, "nr_free_pages %lu\n", info.free);
+	for (enum lru_list list = 0; list < NR_LRU_LISTS; list++)
+		sink_printf(out, "nr_%s %lu\n", lru_list_name(list), lru_pages(list));
 	sink_printf(out, "nr_free_cma %lu\n", free_cma_pages());
 	sink_printf(out, "nr_anon_pages %lu\n", info.by_owner[PAGE_OWNER_ANON]);
 	sink_printf(out, "nr_file_pages %lu\n", info.cached);
-	sink_printf(out, "nr_slab_unreclaimable %lu\n", info.by_owner[PAGE_OWNER_SLAB]);
+	sink_printf(out, "nr_dirty %lu\nnr_writeback 0\n", cache.dirty_pages);
+	sink_printf(out, "nr_slab_reclaimable %lu\n", reclaimable);
+	sink_printf(out, "nr_slab_unreclaimable %lu\n", info.by_owner[PAGE_OWNER_SLAB] - reclaimable);
 	sink_printf(out, "nr_kernel_stack %lu\n", (info.by_owner[PAGE_OWNER_STACK] * (PAGE_SIZE / 1024)));
 	sink_printf(out, "nr_page_table_pages %lu\n", info.by_owner[PAGE_OWNER_PAGE_TABLE]);
 	for (unsigned int event = 0; event < NR_VM_EVENTS; event++)
@@ -227,5 +280,5 @@ int memory_files_init(void)
 		if (error)
 			return error;
 	}
-	return 0;
+	return reclaim_files_init();
 }

@@ -115,8 +115,8 @@ static bool isolate_locked(struct lru *lru, struct page *page)
 {
 	if (!page_get_unless_zero(page)) /* its freer waits for the lock */
 		return false;
+	page_mark(page, PAGE_ISOLATED); /* first: who looks without the lock sees one of the two */
 	remove_locked(lru, page);
-	page_mark(page, PAGE_ISOLATED);
 	WRITE_ONCE(lru->isolated, lru->isolated + pages_of(page));
 	return true;
 }
@@ -171,8 +171,8 @@ void lru_put_back(struct page *page)
 	struct lru *lru = lru_of(page);
 
 	spin_lock(&lru->lock);
-	leave_isolation_locked(lru, page);
 	add_locked(lru, page);
+	leave_isolation_locked(lru, page);
 	spin_unlock(&lru->lock);
 	page_put(page);
 }
@@ -184,6 +184,26 @@ void lru_forget_isolated(struct page *page)
 	spin_lock(&lru->lock);
 	leave_isolation_locked(lru, page);
 	spin_unlock(&lru->lock);
+}
+
+/* ---- figures ------------------------------------------------------------------------------------------------------
+ */
+
+uint64_t lru_pages(enum lru_list list)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t node = 0; node < memory.nr_nodes; node++)
+		pages += READ_ONCE(memory.nodes[node].lru.pages[list]);
+	return pages;
+}
+
+const char *lru_list_name(enum lru_list list)
+{
+	static const char *const names[NR_LRU_LISTS] = {"inactive_anon", "active_anon", "inactive_file", "active_file",
+							"unevictable"};
+
+	return names[list];
 }
 
 /* ---- verification -------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@
  * comes by from the tail gives such a page a second chance: an inactive one becomes active, an active one stays.
  *
  * A page on a list, or isolated from it, has its first page's flags, lru and refcount managed here: PAGE_ON_LRU or
- * PAGE_ISOLATED is set, never both, and flags are 0 when the page is freed. The page stands for its whole block.
+ * PAGE_ISOLATED is set, under the lock never both, and flags are 0 when the page is freed. The page stands for its
+ * whole block.
  *
  * Locking: the lists' own lock, under which no other is taken. References: an isolated page has one more, so it stays
  * until it is put back. Nothing here sleeps.
@@ -68,5 +69,9 @@ uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, enum zone_type hi
 void lru_put_back(struct page *page);
 /* Instead of putting back: the page leaves the lists' books, the reference stays with the caller. */
 void lru_forget_isolated(struct page *page);
+/* Of all nodes. */
+uint64_t lru_pages(enum lru_list list);
+/* "inactive_anon" */
+const char *lru_list_name(enum lru_list list);
 /* Lists, counts and flags agree. 0 or -EINVAL with a line per fault. Takes the lock for the whole time. */
 int lru_check(struct lru *lru) MUST_CHECK;

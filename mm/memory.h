@@ -44,6 +44,8 @@ void mm_init(struct memblock *mb, const struct machine *machine,
 	     int (*map_structs)(uint64_t virt, uint64_t phys, uint64_t bytes));
 /* /proc/meminfo and its like. */
 int memory_files_init(void) MUST_CHECK;
+/* /proc/slabinfo, /proc/sys/vm/drop_caches; with memory_files_init(). */
+int reclaim_files_init(void) MUST_CHECK;
 /* /proc/sys/vm. */
 int memory_sysctls_init(void) MUST_CHECK;
 

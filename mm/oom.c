@@ -5,7 +5,6 @@
 
 #include "kernel/mutex.h"
 #include "kernel/printk.h"
-#include "mm/vmstat.h"
 
 #define WANTED_PAGES 256u /* 1 MiB: so that the next few requests need not come here too */
 
@@ -42,7 +41,5 @@ uint64_t oom_give_back(unsigned int order)
 	}
 	mutex_unlock(&lock);
 	memalloc_leave(previous);
-	if (!freed)
-		vm_event(oom_kill);
 	return freed;
 }

@@ -18,7 +18,7 @@ void oom_notifier_register(struct oom_notifier *notifier);
 /* On return it is not running. */
 void oom_notifier_unregister(struct oom_notifier *notifier);
 /*
- * Asks the notifiers, one caller at a time; the pages that came back (try again), or 0: nobody has any. A request that
- * may not fail is told so after the report was shown; others just fail. May sleep. Counts oom_kill when it reports.
+ * Asks the notifiers, one caller at a time; the pages that came back (try again), or 0: nobody has any. Then a request
+ * that may fail does; one that may not waits a while for others, and ends in the report and a panic. May sleep.
  */
 uint64_t oom_give_back(unsigned int order);

@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/thread.h"
+#include "kernel/time.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "mm/buddy.h"
@@ -25,10 +26,15 @@
 #include "mm/policy/policy.h"
 #include "mm/reclaim.h"
 #include "mm/trace.h"
+#include "mm/vmstat.h"
 #include "mm/watermark.h"
 
 #define COSTLY_ORDER 3u	 /* above it nobody may count on success: such requests do not make others give up memory */
 #define MAX_ROUNDS   16u /* of getting memory back that somebody else then takes */
+
+/* A request that may not fail gives others that long to free something, before it ends the run. */
+#define LAST_WAITS   200u
+#define LAST_WAIT_NS (10 * NS_PER_MS)
 
 static struct page *all_pages(void)
 {
@@ -252,7 +258,7 @@ static struct page *reclaim_and_retry(struct alloc_request *request, bool sync, 
 	*freed = 0;
 	if (page)
 		return page;
-	*freed = reclaim_direct(request->node, request->order, request->highest);
+	*freed = reclaim_direct(request->node, request->gfp, request->order, request->highest);
 	if (*freed)
 		store_relaxed(&request->node->kswapd.failures, 0);
 	return attempt(request, ALLOC_SLOW_AGAIN);
@@ -284,6 +290,14 @@ static struct page *reclaim_in_rounds(struct alloc_request *request)
 	return page ? page : last_attempt(request);
 }
 
+static bool others_may_help(const struct alloc_request *request, unsigned int *waits)
+{
+	if (!(request->gfp & GFP_NOFAIL) || (*waits)++ == LAST_WAITS)
+		return false;
+	sleep_ns(LAST_WAIT_NS);
+	return true;
+}
+
 /*
  * Until it succeeds or nothing comes back any more. Free blocks that the host is being told of are waited for; then
  * those are asked who keep memory for such times.
@@ -291,7 +305,7 @@ static struct page *reclaim_in_rounds(struct alloc_request *request)
 static struct page *reclaiming_path(struct alloc_request *request)
 {
 	uint32_t returns = page_hinting_returns();
-	unsigned int waits = 0;
+	unsigned int waits = 0, last_waits = 0;
 
 	for (;;) {
 		struct page *page = reclaim_in_rounds(request);
@@ -300,8 +314,12 @@ static struct page *reclaiming_path(struct alloc_request *request)
 			return page;
 		if (waits++ < MAX_ROUNDS && page_hinting_wait(&returns))
 			continue;
-		if ((request->gfp & GFP_NORETRY) || is_costly(request) || !oom_give_back(request->order))
+		if ((request->gfp & GFP_NORETRY) || is_costly(request))
 			return NULL;
+		if (!oom_give_back(request->order) && !others_may_help(request, &last_waits)) {
+			vm_event(oom_kill);
+			return NULL;
+		}
 	}
 }
 
@@ -422,6 +440,9 @@ void split_page(struct page *page, unsigned int order)
 /* ---- threads that free memory --------------------------------------------------------------------------------------
  */
 
+/* The slot's lowest bit says that the thread is inside, the others count the pages that it was credited with. */
+#define INSIDE 1ul
+
 static uintptr_t *memalloc_slot(void)
 {
 	struct thread *thread = thread_current();
@@ -436,7 +457,7 @@ uintptr_t memalloc_enter(void)
 	if (!slot)
 		return 0;
 	previous = *slot;
-	*slot = 1;
+	*slot = INSIDE;
 	return previous;
 }
 
@@ -445,14 +466,25 @@ void memalloc_leave(uintptr_t previous)
 	uintptr_t *slot = memalloc_slot();
 
 	if (slot)
-		*slot = previous;
+		*slot = previous & INSIDE ? previous + (*slot & ~INSIDE) : previous;
 }
 
 bool memalloc_inside(void)
 {
 	uintptr_t *slot = memalloc_slot();
 
-	return slot && *slot;
+	return slot && (*slot & INSIDE);
+}
+
+void memalloc_credit(uint64_t pages)
+{
+	if (memalloc_inside())
+		*memalloc_slot() += pages << 1;
+}
+
+uint64_t memalloc_credited(void)
+{
+	return memalloc_inside() ? *memalloc_slot() >> 1 : 0;
 }
 
 /* ---- what is known about a page ------------------------------------------------------------------------------------

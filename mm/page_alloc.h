@@ -13,7 +13,7 @@
 #define GFP_DIRECT_RECLAIM 0x04u /* may sleep and reclaim */
 #define GFP_KSWAPD_RECLAIM 0x08u /* may wake kswapd */
 #define GFP_HIGH	   0x10u /* may use the atomic reserve */
-#define GFP_NOFAIL	   0x20u /* waits for ever; out of memory ends in the report and a panic */
+#define GFP_NOFAIL	   0x20u /* waits for others; two seconds without memory ends in the report and a panic */
 #define GFP_NORETRY	   0x40u /* gives up early */
 #define GFP_NOWARN	   0x80u /* no failure report */
 #define GFP_THISNODE	   0x100u
@@ -57,6 +57,9 @@ void split_page(struct page *page, unsigned int order);
 uintptr_t memalloc_enter(void);
 void memalloc_leave(uintptr_t previous);
 bool memalloc_inside(void);
+/* Between the two: @pages were freed on the way, by whoever it was that was asked; how many since enter. */
+void memalloc_credit(uint64_t pages);
+uint64_t memalloc_credited(void);
 
 uint64_t page_to_pfn(const struct page *page);
 struct page *pfn_to_page(uint64_t pfn);

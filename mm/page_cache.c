@@ -21,7 +21,7 @@
 
 #define BUCKETS	   1024u
 #define FILE_BYTES 1024u /* about what a file system keeps about a file */
-#define GFP_FILE   (GFP_KERNEL | GFP_RECLAIMABLE | GFP_NOWARN)
+#define GFP_FILE   (GFP_KERNEL | GFP_NOWARN)
 
 _Static_assert(sizeof(struct cache_file) <= FILE_BYTES, "a file fits");
 
@@ -245,14 +245,14 @@ static struct page *read_in(struct cache_file *file, uint64_t index, uint32_t gf
 }
 
 /* Puts @page into the tree; if somebody was faster, his page takes its place. NULL: no memory. */
-static struct page *insert(struct cache_file *file, struct page *page)
+static struct page *insert(struct cache_file *file, struct page *page, uint32_t gfp)
 {
 	struct cache_spares spares = {0};
 	struct page *theirs = NULL;
 	int error;
 
 	do {
-		error = cache_tree_prepare(file, page->index, &spares);
+		error = cache_tree_prepare(file, page->index, gfp, &spares);
 		if (error)
 			break;
 		spin_lock(&file->lock);
@@ -283,7 +283,7 @@ struct page *cache_get_page(struct cache_file *file, uint64_t index, uint32_t gf
 		return page;
 	page = read_in(file, index, gfp);
 	vm_events(pgpgin, page ? PAGE_SIZE / 1024 : 0);
-	return page ? insert(file, page) : NULL;
+	return page ? insert(file, page, gfp) : NULL;
 }
 
 struct page *cache_write_page(struct cache_file *file, uint64_t index, uint32_t gfp)
@@ -483,6 +483,7 @@ void page_cache_init(void)
 		list_init(&table.buckets[at]);
 	list_init(&table.idle);
 	slab_cache_init(&table.slab, "cache_file", FILE_BYTES);
+	table.slab.reclaimable = true;
 	cache_tree_init();
 	shrinker_register(&file_shrinker);
 	lru_register_owner(PAGE_OWNER_PAGE_CACHE, &lru_ops);

@@ -44,9 +44,9 @@ struct page *cache_write_page(struct cache_file *file, uint64_t index, uint32_t 
 bool cache_page_is_right(const struct page *page);
 /* All pages leave the cache; those that somebody uses are freed with their last reference. May sleep. */
 void cache_file_truncate(struct cache_file *file);
-/* Drops what is clean and nobody uses, then files without pages: /proc/sys/vm/drop_caches. May sleep. The pages freed.
- */
+/* Writes back what is dirty and drops what nobody uses; the pages freed. May sleep. */
 uint64_t page_cache_drop(void);
+/* Frees the files that nobody has open and that have no pages; files and pages of memory freed. May sleep. */
 uint64_t page_cache_drop_files(void);
 /* What is in the trees is on the lists or isolated, and every count agrees. 0 or -EINVAL with a line per fault. */
 int page_cache_check(void) MUST_CHECK;

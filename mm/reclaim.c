@@ -3,10 +3,12 @@
  *
  * A pass takes batches from the tail of the inactive lists. A page that was used meanwhile becomes active, the others'
  * owners are asked to free them; those that cannot go back to the head. When the active list is the longer one, its
- * tail is moved over, but for what was used. Shrinkers are asked in proportion.
+ * tail is moved over, but for what was used. Shrinkers are asked in proportion; the slabs that this empties count as
+ * freed pages, so that a pass which found nothing else is no failure.
  */
 #include "mm/reclaim.h"
 
+#include "mm/reclaim_trace.h"
 #include "mm/shrinker.h"
 #include "mm/trace.h"
 #include "mm/vmstat.h"
@@ -16,8 +18,9 @@
 
 struct scan {
 	struct reclaim *reclaim;
+	enum lru_list list;
 	uint64_t left; /* pages of the list to look at */
-	uint64_t freed;
+	uint64_t scanned, freed, activated, kept, dirty;
 };
 
 static bool was_used(struct page *page)
@@ -32,70 +35,88 @@ static void activate(struct page *page)
 	vm_event(pgactivate);
 }
 
-/* One isolated page; true if it is free now. */
-static bool free_or_put_back(struct scan *scan, struct page *page)
+/* One isolated page. */
+static void free_or_put_back(struct scan *scan, struct page *page)
 {
 	const struct lru_owner_ops *ops = lru_owner_ops_of(page);
 	uint64_t pages = 1ull << page_order(page);
 
+	scan->dirty += page_is(page, PAGE_DIRTY) ? pages : 0;
 	if (was_used(page)) {
 		activate(page);
-		return false;
-	}
-	if (!ops || !ops->try_free(page, scan->reclaim->gently)) {
+		scan->activated += pages;
+	} else if (!ops || !ops->try_free(page, scan->reclaim->gently)) {
 		lru_put_back(page);
-		return false;
+		scan->kept += pages;
+	} else {
+		lru_forget_isolated(page);
+		page_put(page);
+		scan->freed += pages;
 	}
-	lru_forget_isolated(page);
-	page_put(page);
-	scan->freed += pages;
-	return true;
 }
 
-static bool next_batch(struct scan *scan, enum lru_list list, struct page **pages, uint32_t *count)
+static uint32_t isolate(const struct reclaim *reclaim, enum lru_list list, struct page **pages, uint64_t *scanned)
+{
+	uint64_t before = *scanned;
+	uint32_t count = lru_isolate_tail(&reclaim->node->lru, list, reclaim->highest, pages, BATCH, scanned);
+
+	TRACE(mm_vmscan_lru_isolate, .highest = (int)reclaim->highest, .order = (int)reclaim->order, .requested = BATCH,
+	      .scanned = *scanned - before, .taken = count, .lru = list);
+	return count;
+}
+
+static bool next_batch(struct scan *scan, struct page **pages, uint32_t *count)
 {
 	uint64_t scanned = 0;
 
 	if (!scan->left || scan->freed >= scan->reclaim->wanted)
 		return false;
-	*count = lru_isolate_tail(&scan->reclaim->node->lru, list, scan->reclaim->highest, pages, BATCH, &scanned);
+	*count = isolate(scan->reclaim, scan->list, pages, &scanned);
 	scan->left -= MIN(scan->left, scanned);
-	scan->reclaim->scanned += scanned;
+	scan->scanned += scanned;
 	return scanned;
 }
 
 static uint64_t shrink_inactive(struct reclaim *reclaim, enum lru_list list, uint64_t to_scan)
 {
-	struct scan scan = {.reclaim = reclaim, .left = to_scan};
+	struct scan scan = {.reclaim = reclaim, .list = list, .left = to_scan};
 	struct page *pages[BATCH];
 	uint32_t count;
 
-	while (next_batch(&scan, list, pages, &count))
+	while (next_batch(&scan, pages, &count))
 		for (uint32_t at = 0; at < count; at++)
 			free_or_put_back(&scan, pages[at]);
+	reclaim->scanned += scan.scanned;
+	TRACE(mm_vmscan_lru_shrink_inactive, .nid = reclaim->node->id, .priority = (int)reclaim->priority,
+	      .scanned = scan.scanned, .reclaimed = scan.freed, .dirty = scan.dirty, .activated = scan.activated,
+	      .kept = scan.kept, .lru = list);
 	return scan.freed;
 }
 
 /* The used stay active, at the head; the others wait at the head of the inactive list. */
 static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t to_scan)
 {
+	uint64_t scanned = 0, before, taken = 0, deactivated = 0;
 	struct page *pages[BATCH];
-	uint64_t scanned = 0;
 
-	while (scanned < to_scan) {
-		uint64_t before = scanned;
-		uint32_t count = lru_isolate_tail(&reclaim->node->lru, list, reclaim->highest, pages, BATCH, &scanned);
+	do {
+		uint32_t count;
 
+		before = scanned;
+		count = isolate(reclaim, list, pages, &scanned);
+		taken += count;
 		for (uint32_t at = 0; at < count; at++) {
 			if (!was_used(pages[at])) {
 				page_unmark(pages[at], PAGE_ACTIVE);
-				vm_event(pgdeactivate);
+				deactivated++;
 			}
 			lru_put_back(pages[at]);
 		}
-		if (scanned == before)
-			break;
-	}
+	} while (scanned < to_scan && scanned > before);
+	vm_events(pgdeactivate, deactivated);
+	TRACE(mm_vmscan_lru_shrink_active, .nid = reclaim->node->id, .priority = (int)reclaim->priority, .taken = taken,
+	      .active = READ_ONCE(reclaim->node->lru.pages[list]), .deactivated = deactivated,
+	      .referenced = taken - deactivated, .lru = list);
 }
 
 /* Inactive list @list and the active one behind it. */
@@ -130,10 +151,11 @@ uint64_t reclaim_node(struct reclaim *reclaim)
 	freed = shrink_kind(reclaim, LRU_INACTIVE_FILE);
 	if (freed < reclaim->wanted)
 		freed += shrink_kind(reclaim, LRU_INACTIVE_ANON);
+	count_pass(reclaim, reclaim->scanned - scanned, freed);
 	if (!reclaim->gently)
 		shrink_all(reclaim->priority);
+	freed += memalloc_credited();
 	memalloc_leave(previous);
-	count_pass(reclaim, reclaim->scanned - scanned, freed);
 	reclaim->reclaimed += freed;
 	return freed;
 }
@@ -162,7 +184,7 @@ static uint64_t pass_over_nodes(struct node *node, struct reclaim *reclaim)
 	return freed;
 }
 
-uint64_t reclaim_direct(struct node *node, unsigned int order, enum zone_type highest)
+uint64_t reclaim_direct(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest)
 {
 	struct reclaim reclaim = {.order = order, .highest = highest, .wanted = MAX(DIRECT_WANTED, 2u << order)};
 	uint64_t freed = 0;
@@ -170,7 +192,7 @@ uint64_t reclaim_direct(struct node *node, unsigned int order, enum zone_type hi
 	if (memalloc_inside())
 		return 0;
 	count_stall(highest);
-	TRACE(mm_vmscan_direct_reclaim_begin, .order = (int)order, .gfp_flags = GFP_DIRECT_RECLAIM);
+	TRACE(mm_vmscan_direct_reclaim_begin, .order = (int)order, .gfp_flags = gfp);
 	for (reclaim.priority = RECLAIM_PRIORITY_FIRST + 1; reclaim.priority-- > 0 && freed < reclaim.wanted;)
 		freed += pass_over_nodes(node, &reclaim);
 	TRACE(mm_vmscan_direct_reclaim_end, .nr_reclaimed = freed);

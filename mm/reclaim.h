@@ -23,11 +23,11 @@ struct reclaim {
 	uint64_t scanned, reclaimed; /* pages, added to */
 };
 
-/* One pass; the pages it freed. */
+/* One pass; the pages it freed, those of slabs too. */
 uint64_t reclaim_node(struct reclaim *reclaim);
 /*
  * For a request that found too little: passes over the node's neighbours in its zone list until twice what it wants (at
  * least 32 pages) is free, which is what compaction needs to move things to, or priority 0 has been through; the pages
  * freed. Nested calls (memory needed while freeing memory) return 0 at once.
  */
-uint64_t reclaim_direct(struct node *node, unsigned int order, enum zone_type highest);
+uint64_t reclaim_direct(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest);

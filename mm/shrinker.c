@@ -1,9 +1,12 @@
 /*
- * The list of shrinkers. They run one caller at a time: while one thread shrinks, another's pass goes without.
+ * The list of shrinkers. They run one caller at a time: while one thread shrinks, another's pass goes without, but for
+ * the last one, which waits.
  */
 #include "mm/shrinker.h"
 
 #include "kernel/mutex.h"
+#include "mm/reclaim_trace.h"
+#include "mm/slab.h"
 #include "mm/vmstat.h"
 
 #define BATCH 128u
@@ -25,24 +28,35 @@ void shrinker_unregister(struct shrinker *shrinker)
 	mutex_unlock(&lock);
 }
 
+static uint64_t shrink_one(struct shrinker *shrinker, unsigned int priority)
+{
+	uint64_t there = shrinker->count(shrinker), owed = shrinker->owed, part = 2 * there >> priority;
+	uint64_t wanted = MIN(owed + part, 2 * there), freed;
+
+	shrinker->owed = priority ? wanted % BATCH : 0;
+	wanted -= shrinker->owed;
+	TRACE(mm_shrink_slab_start, .shrinker = shrinker, .name = shrinker->name, .owed = owed, .there = there,
+	      .part = part, .wanted = wanted, .priority = (int)priority);
+	freed = wanted ? shrinker->scan(shrinker, wanted) : 0;
+	vm_events(slabs_scanned, wanted);
+	TRACE(mm_shrink_slab_end, .shrinker = shrinker, .name = shrinker->name, .before = owed, .after = shrinker->owed,
+	      .wanted = wanted, .freed = freed);
+	return freed;
+}
+
 uint64_t shrink_all(unsigned int priority)
 {
 	struct shrinker *shrinker;
 	uint64_t freed = 0;
 
-	if (!mutex_trylock(&lock))
+	if (!priority)
+		mutex_lock(&lock);
+	else if (!mutex_trylock(&lock))
 		return 0;
-	list_for_each_entry(shrinker, &shrinkers, node) {
-		uint64_t there = shrinker->count(shrinker), wanted = shrinker->owed + (2 * there >> priority);
-
-		wanted = MIN(wanted, 2 * there);
-		shrinker->owed = wanted % BATCH;
-		wanted -= shrinker->owed;
-		if (!wanted)
-			continue;
-		vm_events(slabs_scanned, wanted);
-		freed += shrinker->scan(shrinker, wanted);
-	}
+	list_for_each_entry(shrinker, &shrinkers, node)
+		freed += shrink_one(shrinker, priority);
 	mutex_unlock(&lock);
+	if (!priority)
+		slab_shrink_all();
 	return freed;
 }

@@ -20,6 +20,7 @@ void shrinker_register(struct shrinker *shrinker);
 void shrinker_unregister(struct shrinker *shrinker);
 /*
  * Asks each for 2^-priority of what it has, twice over, for an object is cheaper to make again than a page; less than a
- * batch is left for a later pass. The objects freed. May sleep.
+ * batch is left for a later pass, unless @priority is 0: then everything goes that can, empty slabs too. The objects
+ * freed; their slabs' pages are credited (memalloc_credit()). May sleep.
  */
 uint64_t shrink_all(unsigned int priority);

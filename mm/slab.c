@@ -27,6 +27,9 @@ struct free_object {
 	uint64_t mark;
 };
 
+static struct spinlock caches_lock = SPINLOCK_INIT("slab_caches");
+static struct list_node caches = LIST_INIT(caches);
+
 #ifdef BALLONET_DEBUG
 #define REDZONE_BYTES OBJECT_ALIGN
 #define POISONING     true
@@ -46,7 +49,9 @@ void slab_cache_init(struct slab_cache *cache, const char *name, size_t object_b
 	cache->objects = (uint32_t)((PAGE_SIZE << cache->order) / cache->stride_bytes);
 	spin_lock_init(&cache->lock, "slab");
 	list_init(&cache->partial);
-	list_init(&cache->node);
+	spin_lock(&caches_lock);
+	list_add_tail(&caches, &cache->node);
+	spin_unlock(&caches_lock);
 }
 
 /* ---- objects ------------------------------------------------------------------------------------------------------
@@ -138,7 +143,8 @@ static void fill_slab(struct slab_cache *cache, struct page *slab)
 
 static struct page *new_slab(struct slab_cache *cache, uint32_t gfp)
 {
-	struct page *slab = alloc_pages((gfp & 0xffffff) | GFP_OWNER(PAGE_OWNER_SLAB), cache->order);
+	uint32_t type = cache->reclaimable ? GFP_RECLAIMABLE : 0;
+	struct page *slab = alloc_pages((gfp & 0xffffff) | type | GFP_OWNER(PAGE_OWNER_SLAB), cache->order);
 
 	if (slab)
 		fill_slab(cache, slab);
@@ -152,6 +158,7 @@ static void release_slab(struct slab_cache *cache, struct page *slab)
 		slab[at].index = 0;
 	}
 	free_pages(slab, cache->order);
+	memalloc_credit(1ull << cache->order);
 }
 
 static void *take_object(struct slab_cache *cache, struct page *slab)
@@ -281,9 +288,67 @@ uint64_t slab_shrink(struct slab_cache *cache)
 	return pages;
 }
 
+uint64_t slab_shrink_all(void)
+{
+	struct slab_cache *cache;
+	uint64_t pages = 0;
+
+	spin_lock(&caches_lock);
+	list_for_each_entry(cache, &caches, node)
+		pages += slab_shrink(cache);
+	spin_unlock(&caches_lock);
+	return pages;
+}
+
+static struct slab_info info_of(struct slab_cache *cache)
+{
+	struct slab_info info = {
+		.name = cache->name,
+		.object_bytes = cache->object_bytes,
+		.objects_per_slab = cache->objects,
+		.pages_per_slab = 1u << cache->order,
+		.reclaimable = cache->reclaimable,
+	};
+
+	spin_lock(&cache->lock);
+	info.objects = cache->nr_objects;
+	info.slabs = cache->nr_slabs;
+	spin_unlock(&cache->lock);
+	return info;
+}
+
+size_t slab_info_get(struct slab_info *infos, size_t most)
+{
+	struct slab_cache *cache;
+	size_t count = 0;
+
+	spin_lock(&caches_lock);
+	list_for_each_entry(cache, &caches, node)
+		if (count < most)
+			infos[count++] = info_of(cache);
+	spin_unlock(&caches_lock);
+	return count;
+}
+
+uint64_t slab_reclaimable_pages(void)
+{
+	struct slab_cache *cache;
+	uint64_t pages = 0;
+
+	spin_lock(&caches_lock);
+	list_for_each_entry(cache, &caches, node)
+		if (cache->reclaimable)
+			pages += info_of(cache).slabs << cache->order;
+	spin_unlock(&caches_lock);
+	return pages;
+}
+
 void slab_cache_destroy(struct slab_cache *cache)
 {
 	slab_shrink(cache);
+	spin_lock(&caches_lock);
+	list_del(&cache->node);
+	spin_unlock(&caches_lock);
 	ASSERT(!cache->nr_objects && !cache->nr_slabs, "cache %s: %lu objects left", cache->name, cache->nr_objects);
 }
 

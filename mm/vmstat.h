@@ -30,6 +30,8 @@
 	X(pgdeactivate)                   \
 	X(slabs_scanned)                  \
 	X(oom_kill)                       \
+	X(drop_pagecache)                 \
+	X(drop_slab)                      \
 	X(pageoutrun)                     \
 	X(fragment_stall)                 \
 	X(fragment_stall_us)              \

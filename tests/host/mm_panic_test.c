@@ -1,11 +1,14 @@
 /*
- * What must end in a panic, and with which words: freeing twice, freeing wrongly, writing to free objects.
+ * What must end in a panic, and with which words: freeing twice, freeing wrongly, writing to free objects; and
+ * memory that is out, with the report of who holds what.
  */
 #include <arch/cpu.h>
 
 #include "kernel/ktest.h"
+#include "kernel/panic.h"
 #include "lib/string.h"
 #include "mm/memory.h"
+#include "mm/page_cache.h"
 #include "mm/pcp.h"
 #include "mm/slab.h"
 #include "tests/host/host.h"
@@ -56,6 +59,51 @@ KTEST(mm_panic, wrong_frees_say_what_is_wrong)
 	EXPECT(t, host_panics(free_with_wrong_order, NULL, "allocated with order 1 and is freed with order 0"));
 	EXPECT(t, host_panics(free_the_middle, NULL, "double free"));
 	EXPECT(t, host_panics(free_reserved_hole, NULL, "is no block of memory"));
+}
+
+/* ---- out of memory ---- */
+
+static void take_all_and_one_more(void *argument UNUSED)
+{
+	for (unsigned int order = NR_ORDERS; order-- > 0;)
+		while (alloc_pages(GFP_NOWAIT | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_TEST), order))
+			;
+	(void)!alloc_pages(GFP_TEST | GFP_NOFAIL, 0);
+}
+
+KTEST(mm_panic, a_request_that_may_not_fail_ends_with_the_report)
+{
+	EXPECT(t, host_panics(take_all_and_one_more, NULL, "out of memory: order 0"));
+	EXPECT(t, host_panics(take_all_and_one_more, NULL, "pages are free; who holds the rest:"));
+}
+
+static void report(void *what)
+{
+	struct cache_file *file = cache_file_open(1);
+
+	(void)!cache_write_page(file, 0, GFP_KERNEL);
+	(void)!alloc_pages(GFP_TEST, 3);
+	memory_show_report();
+	panic("%s", (const char *)what);
+}
+
+KTEST(mm_panic, the_report_says_who_holds_what)
+{
+	static const char *const lines[] = {
+		"memory:         test 8 pages",
+		"memory: list inactive_file: 1 pages",
+		"memory: 1 files, 1 dirty pages, ",
+		"memory: node 0 zone DMA: free ",
+		"*4kB (",
+		"pages, 1 objects of 1024 bytes, reclaimable",
+		"memory: thread ",
+	};
+
+	page_cache_drop();
+	page_cache_drop_files();
+	for (size_t at = 0; at < ARRAY_SIZE(lines); at++)
+		if (!host_panics(report, "as told", lines[at]))
+			ktest_fail(t, __FILE__, __LINE__, "no \"%s\" in the report", lines[at]);
 }
 
 static struct slab_cache cache;

@@ -6,6 +6,7 @@
 #include "lib/string.h"
 #include "mm/memory.h"
 #include "mm/vmstat.h"
+#include "tests/unit/mm_fixture.h"
 
 static char buffer[65536];
 
@@ -26,21 +27,12 @@ static bool has_line(const char *text, const char *start)
 	return at && (at == text || at[-1] == '\n');
 }
 
-static void make_files(struct ktest *t)
-{
-	static bool made;
-
-	if (ktest_hosted() && !made)
-		EXPECT_OK(t, memory_files_init());
-	made = true;
-}
-
 KTEST(memory_files, meminfo_is_as_linux_shows_it)
 {
 	struct memory_info info;
 	char line[64];
 
-	make_files(t);
+	fixture_memory_files(t);
 	memory_info_get(&info);
 	format(line, sizeof(line), "MemTotal:       %8lu kB\n", info.total * 4);
 	EXPECT(t, strstr(read_file(t, "/proc/meminfo"), line) == buffer);
@@ -52,7 +44,7 @@ KTEST(memory_files, buddyinfo_has_a_line_per_zone)
 {
 	unsigned int lines = 0;
 
-	make_files(t);
+	fixture_memory_files(t);
 	read_file(t, "/proc/buddyinfo");
 	EXPECT(t, strstr(buffer, "Node 0, zone      DMA ") == buffer);
 	for (const char *at = buffer; (at = strchr(at, '\n')); at++)
@@ -62,12 +54,14 @@ KTEST(memory_files, buddyinfo_has_a_line_per_zone)
 
 KTEST(memory_files, the_others_have_their_landmarks)
 {
-	make_files(t);
+	fixture_memory_files(t);
 	EXPECT(t, strstr(read_file(t, "/proc/pagetypeinfo"), "Page block order: 9\nPages per block:  512\n\n"
 							     "Free pages count per migrate type at order  ") == buffer);
 	EXPECT(t, has_line(buffer, "Node    0, zone      DMA, type    Unmovable "));
 	EXPECT(t, has_line(buffer, "Number of blocks type     Unmovable      Movable  Reclaimable   HighAtomic "));
-	EXPECT(t, strstr(read_file(t, "/proc/zoneinfo"), "Node 0, zone      DMA\n  pages free     ") == buffer);
+	EXPECT(t, strstr(read_file(t, "/proc/zoneinfo"),
+			 "Node 0, zone      DMA\n  per-node stats\n      nr_inactive_anon ") == buffer);
+	EXPECT(t, has_line(buffer, "  pages free     "));
 	EXPECT(t, has_line(buffer, "        boost    0\n        min      "));
 	EXPECT(t, has_line(read_file(t, "/proc/pageowners"), "free "));
 }
@@ -86,7 +80,7 @@ KTEST(vmstat, events_and_allocations_are_counted)
 	EXPECT_EQ(t, vm_event_read(VM_EVENT_pgalloc_dma) - dma, 8u);
 	free_pages(page, 3);
 	EXPECT(t, vm_event_read(VM_EVENT_pgfree) - frees >= 8);
-	make_files(t);
+	fixture_memory_files(t);
 	format(line, sizeof(line), "pgfault %lu\n", faults + 42);
 	EXPECT(t, has_line(read_file(t, "/proc/vmstat"), line));
 }

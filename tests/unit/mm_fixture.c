@@ -38,3 +38,12 @@ struct zone *fixture_zone(struct ktest *t, uint64_t pages)
 	zone_add_free(zone, 0, pages);
 	return zone;
 }
+
+void fixture_memory_files(struct ktest *t)
+{
+	static bool made;
+
+	if (ktest_hosted() && !made)
+		EXPECT_OK(t, memory_files_init());
+	made = true;
+}

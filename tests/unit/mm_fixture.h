@@ -10,6 +10,8 @@
 struct zone *fixture_zone(struct ktest *t, uint64_t pages);
 /* The same with nothing present yet. */
 struct zone *fixture_empty_zone(struct ktest *t, uint64_t pages);
+/* /proc/meminfo and its like; in the guest they are there already. */
+void fixture_memory_files(struct ktest *t);
 /* As a test asks a zone directly: no policy, no restrictions. */
 #define fixture_request(order_, mt_, owner_) \
 	(&(struct alloc_request){.order = (order_), .mt = (mt_), .owner = (owner_), .stage = ALLOC_LAST})

@@ -4,7 +4,11 @@
 #include "mm/oom.h"
 
 #include "kernel/ktest.h"
-#include "mm/memory.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
+#include "lib/atomic.h"
+#include "mm/page_cache.h"
+#include "mm/shrinker.h"
 #include "mm/vmstat.h"
 
 #define GFP_GREEDY (GFP_NOWAIT | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_TEST))
@@ -25,6 +29,7 @@ static void give_all_back(void *nothing UNUSED)
 static void take_all(struct ktest *t)
 {
 	ktest_defer(t, give_all_back, NULL);
+	shrink_all(0);
 	for (unsigned int order = NR_ORDERS; order-- > 0;)
 		for (struct page *page; (page = alloc_pages(GFP_GREEDY, order)); taken = page)
 			page->private = (uint64_t)taken;
@@ -93,4 +98,134 @@ KTEST(oom, costly_and_impatient_requests_ask_nobody)
 	EXPECT(t, !alloc_pages(GFP_KERNEL | GFP_NOWARN, MAX_ORDER));
 	EXPECT(t, !alloc_pages(GFP_KERNEL | GFP_NOWARN | GFP_NORETRY, 0));
 	EXPECT_EQ(t, asked, 0u);
+}
+
+struct trouble {
+	bool all_taken;
+	uint64_t stalls; /* before */
+};
+
+/* Waits for somebody to be in trouble, then gives up what the test took. */
+static int help(void *argument)
+{
+	const struct trouble *trouble = argument;
+
+	while (!load_acquire(&trouble->all_taken) || vm_event_read(VM_EVENT_allocstall_normal) == trouble->stalls)
+		sleep_ns(NS_PER_MS);
+	give_all_back(NULL);
+	return 0;
+}
+
+KTEST(oom, a_request_that_may_not_fail_goes_on_when_others_free_something)
+{
+	struct trouble trouble = {0};
+	uint64_t kills = vm_event_read(VM_EVENT_oom_kill);
+	struct thread *helper = thread_spawn("helper", help, &trouble);
+	struct page *page;
+
+	REQUIRE(t, !IS_ERR(helper));
+	take_all(t);
+	trouble.stalls = vm_event_read(VM_EVENT_allocstall_normal);
+	store_release(&trouble.all_taken, true);
+	page = alloc_pages(GFP_KERNEL | GFP_NOFAIL | GFP_OWNER(PAGE_OWNER_TEST), 0);
+	thread_join(helper);
+	EXPECT(t, page);
+	free_pages(page, 0);
+	EXPECT_EQ(t, vm_event_read(VM_EVENT_oom_kill), kills);
+}
+
+/* ---- files without memory ---- */
+
+#define STASH_ORDER 4u
+#define STASH	    (1u << STASH_ORDER)
+
+/* Reads or writes one page of a file that is not there yet, deep in its tree. */
+static bool use_file(struct ktest *t, bool write, uint32_t gfp)
+{
+	struct cache_file *file = cache_file_open(31);
+	uint64_t index = 1ull << 40, pages;
+	struct page *page;
+
+	if (!file)
+		return false;
+	page = write ? cache_write_page(file, index, gfp) : cache_get_page(file, index, gfp);
+	pages = file->nr_pages;
+	EXPECT_EQ(t, pages, page ? 1u : 0u);
+	if (page) {
+		EXPECT(t, cache_page_is_right(page));
+		page_put(page);
+	}
+	EXPECT_OK(t, page_cache_check());
+	cache_file_truncate(file);
+	cache_file_close(file);
+	return page;
+}
+
+/* With so many pages to be had, in a row, and nothing else. */
+static bool use_file_with(struct ktest *t, uint32_t pages, bool write)
+{
+	uintptr_t previous = memalloc_enter(); /* down to the last page, and no help */
+	struct page *stash = alloc_pages(GFP_GREEDY, STASH_ORDER);
+	bool done = false;
+
+	EXPECT(t, stash);
+	take_all(t);
+	if (stash) {
+		split_page(stash, 0);
+		for (uint32_t at = 0; at < pages; at++)
+			free_pages(&stash[at], 0);
+		done = use_file(t, write, GFP_NOWAIT | GFP_MOVABLE | GFP_NOWARN);
+		for (uint32_t at = pages; at < STASH; at++)
+			free_pages(&stash[at], 0);
+	}
+	give_all_back(NULL);
+	memalloc_leave(previous);
+	return done;
+}
+
+static void fail_at_each_step(struct ktest *t, bool write)
+{
+	struct page_cache_info info;
+	uint32_t pages = 0;
+
+	page_cache_drop();
+	while (pages < STASH && !use_file_with(t, pages, write)) {
+		page_cache_info_get(&info);
+		EXPECT_EQ(t, info.pages + info.dirty_pages, 0u);
+		pages++;
+	}
+	EXPECT(t, pages >= 4 && pages < STASH); /* the file, its page, the tree's nodes */
+	EXPECT_OK(t, page_cache_check());
+	EXPECT_OK(t, memory_check());
+}
+
+KTEST(oom, a_file_is_read_or_not_whatever_allocation_fails)
+{
+	fail_at_each_step(t, false);
+}
+
+KTEST(oom, a_file_is_written_or_not_whatever_allocation_fails)
+{
+	fail_at_each_step(t, true);
+}
+
+/* Regression: the tree's nodes were allocated as if the caller could wait. */
+KTEST(oom, who_cannot_wait_for_a_page_does_not_wait_for_the_tree_either)
+{
+	struct cache_file *file = cache_file_open(32);
+	uint64_t stalls = vm_event_read(VM_EVENT_allocstall_normal);
+	struct page *page, *spare[2];
+
+	REQUIRE(t, file);
+	spare[0] = alloc_pages(GFP_GREEDY, 0);
+	spare[1] = alloc_pages(GFP_GREEDY, 0);
+	take_all(t);
+	free_pages(spare[0], 0);
+	page = cache_get_page(file, 1ull << 40, GFP_NOWAIT | GFP_MOVABLE | GFP_NOWARN);
+	EXPECT_EQ(t, vm_event_read(VM_EVENT_allocstall_normal), stalls);
+	free_pages(spare[1], 0);
+	if (page)
+		page_put(page);
+	cache_file_truncate(file);
+	cache_file_close(file);
 }

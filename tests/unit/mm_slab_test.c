@@ -109,6 +109,7 @@ KTEST(slab, shrinking_gives_the_empty_slab_back)
 	uint64_t before = slab_pages();
 
 	slab_cache_init(&cache, "test", 512);
+	ktest_defer(t, destroy, NULL);
 	slab_free(&cache, slab_alloc(&cache, GFP_KERNEL));
 	EXPECT(t, slab_pages() > before);
 	EXPECT_EQ(t, slab_shrink(&cache), 1u << cache.order);
