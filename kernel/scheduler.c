@@ -3,7 +3,8 @@
  *
  * A thread is on a CPU, in one run queue, or blocked. A CPU takes the first of its queue, steals from another if its
  * own is empty, or idles. A thread that becomes runnable goes to its last CPU if that one idles, else to any idle
- * CPU, else behind its last CPU's queue; it does not push aside who runs there.
+ * CPU, else behind its last CPU's queue; it does not push aside who runs there, unless it is urgent: then it is the
+ * next that the CPU runs.
  *
  * Slices are timed only while somebody waits behind the running thread. The slice timer is never cancelled: when it
  * rings and the thread has not had its time yet, it is armed for the rest, so quick switches cost nothing. When a slice
@@ -31,6 +32,7 @@ struct run_queue {
 	struct list_node threads;
 	struct thread *idle, *previous; /* previous: who ran before, until its switch is finished */
 	bool idling;
+	bool urgent;	  /* somebody urgent came */
 	bool slice_armed; /* touched by its CPU alone, interrupts off */
 	struct timer slice;
 } CACHE_LINE_ALIGNED;
@@ -53,12 +55,15 @@ static void raw_unlock(uint32_t *lock)
 /* ---- queues ---- */
 
 /* True if nobody waited there before. */
-static bool queue_add(struct run_queue *queue, struct thread *thread)
+static bool queue_add(struct run_queue *queue, struct thread *thread, bool ahead)
 {
 	bool first;
 
 	raw_lock(&queue->raw_lock);
-	list_add_tail(&queue->threads, &thread->run_node);
+	if (ahead)
+		list_add(&queue->threads, &thread->run_node);
+	else
+		list_add_tail(&queue->threads, &thread->run_node);
 	first = queue->length == 0;
 	store_relaxed(&queue->length, queue->length + 1);
 	raw_unlock(&queue->raw_lock);
@@ -150,17 +155,20 @@ static void slice_over(struct timer *timer)
 void scheduler_enqueue(struct thread *thread)
 {
 	int cpu = thread->pinned_cpu, idle;
+	bool urgent = thread->urgent;
 
 	if (cpu == THREAD_ANY_CPU) {
 		idle = idle_cpu(thread->cpu);
 		cpu = idle >= 0 ? idle : thread->cpu;
 	}
 	/* Where somebody waits already, the slice is timed or an interrupt is on its way. */
-	if (!queue_add(&queues[cpu], thread))
+	if (!queue_add(&queues[cpu], thread, urgent) && !urgent)
 		return;
+	if (urgent)
+		store_relaxed(&queues[cpu].urgent, true);
 	if (cpu != (int)cpu_id())
 		arch_reschedule((unsigned int)cpu);
-	else if (thread_current()->is_idle)
+	else if (thread_current()->is_idle || urgent)
 		percpu_set_need_resched(true);
 	else
 		time_slice(&queues[cpu]);
@@ -205,8 +213,9 @@ void schedule(void)
 
 	ASSERT(percpu_preempt_count() == 0, "switching threads with preemption off (%u)", percpu_preempt_count());
 	percpu_set_need_resched(false);
+	store_relaxed(&queue->urgent, false);
 	if (previous->state == THREAD_RUNNABLE && !previous->is_idle)
-		queue_add(queue, previous);
+		queue_add(queue, previous, false);
 	next = queue_take(queue, cpu, false);
 	if (!next)
 		next = steal(cpu);
@@ -316,6 +325,8 @@ void interrupt_leave(void)
 	struct run_queue *queue = &queues[cpu_id()];
 
 	percpu_interrupt_add(-1);
+	if (load_relaxed(&queue->urgent))
+		percpu_set_need_resched(true); /* now, or when preemption is on again */
 	if (!running || percpu_interrupt_depth() || percpu_preempt_count())
 		return;
 	if (percpu_need_resched())

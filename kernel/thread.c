@@ -167,6 +167,11 @@ void thread_stop(struct thread *thread)
 	thread_unblock(thread);
 }
 
+void thread_be_urgent(void)
+{
+	thread_current()->urgent = true;
+}
+
 bool thread_should_stop(void)
 {
 	return load_acquire(&thread_current()->stop);

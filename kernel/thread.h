@@ -35,6 +35,12 @@ int thread_join(struct thread *thread);
 void thread_stop(struct thread *thread);
 bool thread_should_stop(void);
 
+/*
+ * From now on the caller runs as soon as it is woken, before those who wait for their turn; after a slice it waits like
+ * all others. For threads that others depend on and that work in short bursts. No effect in the hosted build.
+ */
+void thread_be_urgent(void);
+
 struct thread *thread_current(void);
 const char *thread_name(const struct thread *thread);
 uint32_t thread_id(const struct thread *thread);

@@ -20,6 +20,7 @@ struct thread {
 	bool stop;
 	bool timed_out;
 	bool is_idle;
+	bool urgent;	/* see thread_be_urgent() */
 	int cpu;	/* where it runs or ran last */
 	int pinned_cpu; /* THREAD_ANY_CPU: not pinned */
 	struct timer deadline;

@@ -202,6 +202,7 @@ static int kswapd_main(void *argument)
 	struct kswapd *kswapd = argument;
 
 	memalloc_enter();
+	thread_be_urgent();
 	while (!thread_should_stop()) {
 		wait_event(&kswapd->wait, READ_ONCE(kswapd->asked) || thread_should_stop());
 		if (!thread_should_stop())

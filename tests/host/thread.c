@@ -248,6 +248,10 @@ void thread_stop(struct thread *thread)
 	thread_unblock(thread);
 }
 
+void thread_be_urgent(void)
+{
+}
+
 bool thread_should_stop(void)
 {
 	return load_acquire(&thread_current()->stop);

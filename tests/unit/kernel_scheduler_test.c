@@ -7,6 +7,7 @@
 #include "kernel/ktest.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "kernel/wait.h"
 #include "lib/atomic.h"
 #include "lib/bitmap.h"
 
@@ -190,4 +191,61 @@ KTEST(scheduler, nobody_else_runs_while_preemption_is_off)
 
 	REQUIRE(t, !IS_ERR(holder));
 	EXPECT_OK(t, thread_join(holder));
+}
+
+struct arrival {
+	struct wait_queue *queue;
+	uint32_t *go, *arrived;
+	bool urgent;
+	uint32_t place;
+};
+
+static int wait_and_arrive(void *argument)
+{
+	struct arrival *arrival = argument;
+
+	if (arrival->urgent)
+		thread_be_urgent();
+	atomic_inc(arrival->arrived);
+	wait_event(arrival->queue, load_acquire(arrival->go));
+	arrival->place = atomic_fetch_add(arrival->arrived, 1);
+	return 0;
+}
+
+/* On the CPU where they wait: none of them can run before preemption is on again. */
+static int wake_arrivals(void *argument)
+{
+	struct arrival *arrival = argument;
+
+	preempt_disable();
+	store_release(arrival->go, 1u);
+	wake_up_all(arrival->queue);
+	preempt_enable();
+	return 0;
+}
+
+KTEST(scheduler, who_is_urgent_runs_before_those_who_wait)
+{
+	static struct wait_queue queue;
+	uint32_t go = 0, arrived = 0;
+	struct arrival arrivals[3];
+	struct thread *threads[3], *waker;
+
+	wait_queue_init(&queue);
+	for (unsigned int at = 0; at < 3; at++) {
+		arrivals[at] = (struct arrival){&queue, &go, &arrived, at == 2, UINT32_MAX};
+		threads[at] = thread_spawn_on(last_cpu(), "arrival", wait_and_arrive, &arrivals[at]);
+		REQUIRE(t, !IS_ERR(threads[at]));
+		/* One after the other, so that they wait in this order. */
+		while (load_acquire(&arrived) <= at)
+			sleep_ns(NS_PER_MS);
+		sleep_ns(NS_PER_MS);
+	}
+	waker = thread_spawn_on(last_cpu(), "waker", wake_arrivals, &arrivals[0]);
+	REQUIRE(t, !IS_ERR(waker));
+	thread_join(waker);
+	for (unsigned int at = 0; at < 3; at++)
+		thread_join(threads[at]);
+	EXPECT_EQ(t, arrivals[2].place, 3u);
+	EXPECT(t, arrivals[0].place > 3 && arrivals[1].place > 3);
 }
