@@ -187,7 +187,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm qemu-sg soak-balloon mutants modes deps clean help
+.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm qemu-sg soak-balloon soak-hinting bench-hinting mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -224,6 +224,15 @@ soak-balloon: ## 1000 balloon targets at random on each machine, with resets and
 	@tools/deps build run test
 	@$(MAKE) MODE=release kernel
 	@BALLOON_ROUNDS=1000 $(PYTHON) -B -m pytest -v -p no:cacheprovider tests/guest/test_balloon_stress.py
+soak-hinting: ## Churn with named pages while the host drops what is free: ten minutes
+	@tools/deps build run test
+	@$(MAKE) MODE=release kernel
+	@HINTING_SECONDS=120 $(PYTHON) -B -m pytest -v -p no:cacheprovider tests/guest/test_hinting_soak.py
+bench-hinting: ## What hinting costs the free path, in instructions
+	@$(MAKE) MODE=host build/host/bench-hinting
+	@for tracker in none bitmap freelist; do valgrind --tool=callgrind --callgrind-out-file=/dev/null \
+		--toggle-collect=pcp_give build/host/bench-hinting $$tracker 2>&1 | awk -v tracker=$$tracker \
+		'/pages freed/ {pages = $$1} /Collected/ {printf "%-9s %.2f instructions a page\n", tracker, $$NF / pages}'; done
 mutants: ## Break the code in each way of tests/mutants.txt: do the tests see it?
 	@tools/deps build run test
 	@$(PYTHON) -B tools/mutants.py

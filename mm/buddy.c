@@ -391,7 +391,7 @@ void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)
 void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 {
 	struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
-	unsigned int at = index % PAGEBLOCK_PAGES, freed = order;
+	unsigned int at = index % PAGEBLOCK_PAGES;
 
 	DEBUG_ASSERT(IS_ALIGNED(index, 1u << order), "index 0x%x order %u", index, order);
 	if (order >= PAGEBLOCK_ORDER) {
@@ -417,7 +417,7 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 	else
 		whole_freed(zone, index / PAGEBLOCK_PAGES);
 	if (unlikely(order >= zone->hinting_order))
-		page_hinting_enqueue(zone, index, freed);
+		page_hinting_enqueue(zone, ALIGN_DOWN(index, 1u << order), order);
 }
 
 /* Those that became part of a block which hinting wants to know of. */

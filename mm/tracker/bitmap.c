@@ -2,7 +2,8 @@
  * Tracker `bitmap`: a bit per block of the minimum order, set when such a block is freed, cleared when it is told or
  * found to be in use. A set bit says that the block may be free; each is looked at once, however full the zone is.
  *
- * Only what was freed is marked, not the larger block that it merged into: the rest of that was told before.
+ * Within a pageblock the block that it merged into is marked; of two pageblocks only the one that was freed: the other
+ * was told before.
  */
 #include "kernel/printk.h"
 #include "lib/bitmap.h"
