@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from . import balloon, images, paths, terminal
+from . import balloon, demo_gpu, images, paths, terminal
 from .guest import Guest
 from .options import add_machine_options, machine_from
 from .terminal import mib, say, seconds, table
@@ -134,6 +134,7 @@ def main(args):
     print("\n" + story.show())
     show_statistics(stats)
     print()
+    story.claims += demo_gpu.tell()
     for text, holds in story.claims:
         print(f"  {'yes' if holds else 'NO ':3}  {text}")
     write_json(story, stats)
