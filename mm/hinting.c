@@ -392,10 +392,10 @@ int hinting_enable(struct hinting *hinting, struct page_hinting_cb *cb)
 		return -EINVAL;
 	mutex_lock(&hinting->admin);
 	if (!hinting->cb) {
-		hinting->cb = cb;
+		store_release(&hinting->cb, cb);
 		error = start_tracking(hinting);
 		if (error)
-			hinting->cb = NULL;
+			store_release(&hinting->cb, NULL);
 	}
 	mutex_unlock(&hinting->admin);
 	return error;
@@ -406,7 +406,7 @@ void hinting_disable(struct hinting *hinting, struct page_hinting_cb *cb)
 	mutex_lock(&hinting->admin);
 	if (hinting->cb == cb) {
 		stop_tracking(hinting);
-		hinting->cb = NULL;
+		store_release(&hinting->cb, NULL);
 	}
 	mutex_unlock(&hinting->admin);
 }

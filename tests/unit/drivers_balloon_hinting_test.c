@@ -109,7 +109,7 @@ KTEST(balloon_hinting, the_queue_serves_inflation_and_hinting)
 	}
 	scripted_balloon_set_target(device, 0);
 	EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));
-	EXPECT(t, page_hinting.counters.reported_blocks > 0);
+	EXPECT(t, load_relaxed(&page_hinting.counters.reported_blocks) > 0);
 	EXPECT_EQ(t, device->faults, 0u);
 	EXPECT_OK(t, balloon_check());
 	EXPECT_OK(t, memory_check());
@@ -160,11 +160,11 @@ KTEST(balloon_hinting, a_device_that_breaks_gives_its_pages_back)
 		return;
 	device->lies = true;
 	track(t, &hinting_tracker_bitmap);
-	while (load_relaxed(&page_hinting.cb))
+	while (load_acquire(&page_hinting.cb))
 		sleep_ns(NS_PER_MS);
 	EXPECT_EQ(t, load_relaxed(&page_hinting.away_pages), 0u);
 	EXPECT_EQ(t, load_relaxed(&page_hinting.counters.lost_pages), lost);
-	EXPECT(t, device->reported_pages > 0);
+	EXPECT(t, load_relaxed(&device->reported_pages) > 0);
 	EXPECT_OK(t, memory_check());
 }
 

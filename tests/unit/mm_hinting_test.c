@@ -580,10 +580,12 @@ KTEST(hinting, fault_10_after_disable_nothing_runs_and_nothing_is_away)
 	struct zone *zone = fixture_zone(t, 60 * PAGEBLOCK_PAGES);
 	struct backend *told = backend(t, 2), *second = backend(t, 2);
 	struct churn shared = {.zone = zone};
-	struct hinting *hinting = hinting_over(t, &zone, 1, true, &hinting_tracker_bitmap, told);
-	struct thread *thread = thread_spawn("churn", churn, &shared);
+	struct hinting *hinting;
+	struct thread *thread;
 
 	told->during = dawdle;
+	hinting = hinting_over(t, &zone, 1, true, &hinting_tracker_bitmap, told);
+	thread = thread_spawn("churn", churn, &shared);
 	EXPECT_EQ(t, hinting_enable(hinting, &second->cb), -EBUSY);
 	for (unsigned int round = 0; round < 200; round++) {
 		uint64_t calls;

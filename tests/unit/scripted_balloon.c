@@ -305,7 +305,8 @@ static int read_config(struct virtio_device *dev, unsigned int offset, void *to,
 
 	memset(to, 0, bytes);
 	if ((offset == 12 || offset == 8) && bytes == 4) {
-		memcpy(to, offset == 8 ? &device->hint_command : &device->poison, bytes);
+		value = load_acquire(offset == 8 ? &device->hint_command : &device->poison);
+		memcpy(to, &value, bytes);
 		return 0;
 	}
 	if (offset > 4 || bytes != 4)
