@@ -1,2 +1,2 @@
-both += $(addprefix workloads/,run.c churn.c faults.c frag.c page_array.c latency.c thpfioscale.c touch.c patterns.c hints.c)
+both += $(addprefix workloads/,run.c churn.c faults.c frag.c page_array.c latency.c scatter.c thpfioscale.c touch.c patterns.c hints.c)
 both += workloads/gpu.c

@@ -69,6 +69,8 @@ static void acknowledge(struct balloon *balloon, struct balloon_batch *batch)
 {
 	if ((void *)batch == &balloon->hinting) {
 		balloon_hinting_answered(balloon);
+	} else if (batch->state == BALLOON_BATCH_MOVING) {
+		balloon_move_answered(balloon, batch);
 	} else if (batch->state == BALLOON_BATCH_INFLATING) {
 		balloon->counters.inflated_pages += batch->nr_pages;
 		vm_events(balloon_inflate, batch->nr_pages);
@@ -145,7 +147,7 @@ static void try_again(struct balloon *balloon)
 	balloon->order = MAX_ORDER;
 }
 
-static void sent(struct balloon *balloon, struct balloon_batch *batch, enum balloon_batch_state state)
+void balloon_batch_sent(struct balloon *balloon, struct balloon_batch *batch, enum balloon_batch_state state)
 {
 	list_del(&batch->node);
 	batch->state = state;
@@ -153,7 +155,7 @@ static void sent(struct balloon *balloon, struct balloon_batch *batch, enum ball
 	balloon->counters.batches++;
 	if (state == BALLOON_BATCH_INFLATING)
 		balloon->inflating_pages += batch->nr_pages;
-	else
+	else if (state == BALLOON_BATCH_DEFLATING)
 		balloon->deflating_pages += batch->nr_pages;
 }
 
@@ -176,7 +178,7 @@ static enum turn inflate(struct balloon *balloon, uint64_t wanted)
 		return TURN_WAIT;
 	}
 	/* On another error the device may have a part of it: the batch comes back with all others, after the reset. */
-	sent(balloon, batch, BALLOON_BATCH_INFLATING);
+	balloon_batch_sent(balloon, batch, BALLOON_BATCH_INFLATING);
 	return error ? TURN_BROKEN : TURN_PROGRESS;
 }
 
@@ -214,7 +216,7 @@ static enum turn deflate(struct balloon *balloon, uint64_t surplus)
 	}
 	error = balloon_methods[id]->deflate(balloon, batch);
 	/* There was room, so the queue is broken: the batch is given back with all others, after the reset. */
-	sent(balloon, batch, BALLOON_BATCH_DEFLATING);
+	balloon_batch_sent(balloon, batch, BALLOON_BATCH_DEFLATING);
 	return error ? TURN_BROKEN : TURN_PROGRESS;
 }
 
@@ -269,7 +271,7 @@ static enum turn take_turn(struct balloon *balloon)
 	enum turn turn;
 
 	if (take_answers(balloon) || balloon_stats_poll(balloon) || balloon_hinting_turn(balloon) ||
-	    balloon_free_page_hint_turn(balloon))
+	    balloon_free_page_hint_turn(balloon) || balloon_move_turn(balloon))
 		return TURN_BROKEN;
 	read_target(balloon);
 	turn = is_broken(balloon) ? TURN_BROKEN : towards_target(balloon);
@@ -281,7 +283,7 @@ static enum turn take_turn(struct balloon *balloon)
 static bool waits_for_device(const struct balloon *balloon)
 {
 	return balloon->inflating_pages || balloon->deflating_pages || balloon_hinting_in_flight(balloon) ||
-	       balloon_free_page_hint_is_busy(balloon);
+	       balloon_free_page_hint_is_busy(balloon) || balloon_move_in_flight(balloon);
 }
 
 static bool has_reason_to_run(const struct balloon *balloon)
@@ -353,6 +355,7 @@ bool balloon_reset_and_release(struct balloon *balloon)
 	bool reset = virtio_device_reset(balloon->dev);
 
 	mutex_lock(&balloon->lock);
+	balloon_move_over(balloon, reset);
 	for (unsigned int i = 0; reset && i < BALLOON_NR_BATCHES; i++)
 		if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
 			balloon_batch_to_allocator(balloon, &balloon->batches[i]);

@@ -66,13 +66,13 @@ static void batch_add(struct balloon_batch *batch, uint64_t block)
 	batch->nr_pages += balloon_block_pages(block);
 }
 
-/* PAGE_POISON: a page that was with the host holds anything; one that is free holds this. */
-static void poison(struct page *page, uint64_t pages, uint32_t value)
+void balloon_fill_poison(const struct balloon *balloon, struct page *page, unsigned int order)
 {
-	uint64_t *word = page_address(page), *end = word + pages * PAGE_SIZE / sizeof(*word);
+	uint64_t *word = page_address(page), *end = word + (PAGE_SIZE << order) / sizeof(*word);
+	uint64_t value = (uint64_t)balloon->poison_val << 32 | balloon->poison_val;
 
-	while (word < end)
-		*word++ = (uint64_t)value << 32 | value;
+	while (balloon->poisoned && word < end)
+		*word++ = value;
 }
 
 static void free_blocks(const struct balloon *balloon, const uint64_t *blocks, unsigned int count)
@@ -80,8 +80,7 @@ static void free_blocks(const struct balloon *balloon, const uint64_t *blocks, u
 	for (unsigned int i = 0; i < count; i++) {
 		struct page *page = pfn_to_page(balloon_block_pfn(blocks[i]));
 
-		if (balloon->poisoned)
-			poison(page, balloon_block_pages(blocks[i]), balloon->poison_val);
+		balloon_fill_poison(balloon, page, balloon_block_order(blocks[i]));
 		free_pages(page, balloon_block_order(blocks[i]));
 	}
 }
@@ -98,6 +97,16 @@ static void batch_empty(struct balloon *balloon, struct balloon_batch *batch)
 	batch->state = BALLOON_BATCH_IDLE;
 	batch->nr_blocks = 0;
 	batch->nr_pages = 0;
+}
+
+void balloon_batch_set(struct balloon_batch *batch, uint64_t block)
+{
+	batch_add(batch, block);
+}
+
+void balloon_batch_forget(struct balloon *balloon, struct balloon_batch *batch)
+{
+	batch_empty(balloon, batch);
 }
 
 /* ---- taking ---- */
@@ -150,6 +159,12 @@ void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch)
 	struct balloon_bundle *bundle = batch->bundle;
 
 	bundle->nr_blocks = batch->nr_blocks;
+	bundle->first_pfn = UINT64_MAX;
+	bundle->last_pfn = 0;
+	for (unsigned int at = 0; at < batch->nr_blocks; at++) {
+		bundle->first_pfn = MIN(bundle->first_pfn, balloon_block_pfn(batch->blocks[at]));
+		bundle->last_pfn = MAX(bundle->last_pfn, balloon_block_pfn(batch->blocks[at]));
+	}
 	memcpy(bundle->blocks, batch->blocks, batch->nr_blocks * sizeof(batch->blocks[0]));
 	list_add(&hold->bundles, &bundle->node);
 	batch->bundle = NULL;
@@ -159,10 +174,27 @@ void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch)
 
 /* ---- giving back ---- */
 
-/* The last block held goes into the batch; its bundle goes when it is empty. */
-static void take_held(struct balloon_hold *hold, struct balloon_batch *batch)
+/* The last block held that nobody is moving, brought to the end of its bundle; NULL: there is none. */
+static struct balloon_bundle *last_bundle(struct balloon_hold *hold)
 {
-	struct balloon_bundle *bundle = list_first_entry(&hold->bundles, struct balloon_bundle, node);
+	struct balloon_bundle *bundle;
+
+	list_for_each_entry(bundle, &hold->bundles, node)
+		for (unsigned int at = bundle->nr_blocks; at-- > 0;) {
+			uint64_t *last = &bundle->blocks[bundle->nr_blocks - 1], block = bundle->blocks[at];
+
+			if (balloon_block_is_isolated(block))
+				continue;
+			bundle->blocks[at] = *last;
+			*last = block;
+			return bundle;
+		}
+	return NULL;
+}
+
+/* The bundle's last block goes into the batch; the bundle goes when it is empty. */
+static void take_held(struct balloon_hold *hold, struct balloon_bundle *bundle, struct balloon_batch *batch)
+{
 	uint64_t block = bundle->blocks[--bundle->nr_blocks];
 
 	hold->nr_pages -= balloon_block_pages(block);
@@ -173,20 +205,17 @@ static void take_held(struct balloon_hold *hold, struct balloon_batch *batch)
 	kfree(bundle);
 }
 
-static uint64_t last_held_pages(const struct balloon_hold *hold)
-{
-	const struct balloon_bundle *bundle = list_first_entry(&hold->bundles, struct balloon_bundle, node);
-
-	return balloon_block_pages(bundle->blocks[bundle->nr_blocks - 1]);
-}
-
 uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *batch, uint64_t surplus)
 {
 	struct balloon_hold *hold = &balloon->holds[batch->method];
 
-	while (batch->nr_pages < surplus && !list_empty(&hold->bundles) &&
-	       last_held_pages(hold) <= batch_room(balloon, batch))
-		take_held(hold, batch);
+	while (batch->nr_pages < surplus) {
+		struct balloon_bundle *bundle = last_bundle(hold);
+
+		if (!bundle || balloon_block_pages(bundle->blocks[bundle->nr_blocks - 1]) > batch_room(balloon, batch))
+			break;
+		take_held(hold, bundle, batch);
+	}
 	return batch->nr_pages;
 }
 
@@ -267,8 +296,20 @@ static int check_batches(const struct balloon *balloon)
 	return compare(balloon, "deflating", deflating, balloon->deflating_pages);
 }
 
+static uint64_t count_isolated(const struct balloon_bundle *bundle)
+{
+	uint64_t pages = 0;
+
+	for (unsigned int at = 0; at < bundle->nr_blocks; at++)
+		if (balloon_block_is_isolated(bundle->blocks[at]))
+			pages += balloon_block_pages(bundle->blocks[at]);
+	return pages;
+}
+
 int balloon_check_one(const struct balloon *balloon)
 {
+	uint64_t isolated = 0;
+
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++) {
 		const struct balloon_hold *hold = &balloon->holds[method];
 		const struct balloon_bundle *bundle;
@@ -280,9 +321,12 @@ int balloon_check_one(const struct balloon *balloon)
 			if (here == UINT64_MAX)
 				return -EINVAL;
 			found += here;
+			isolated += count_isolated(bundle);
 		}
 		if (compare(balloon, balloon_methods[method]->name, found, hold->nr_pages))
 			return -EINVAL;
 	}
+	if (compare(balloon, "isolated", isolated, balloon->isolated_pages))
+		return -EINVAL;
 	return check_batches(balloon);
 }

@@ -4,6 +4,8 @@
 #include "drivers/virtio/balloon_internal.h"
 
 #include "kernel/printk.h"
+#include "kernel/thread.h"
+#include "kernel/time.h"
 #include "kernel/vfile.h"
 #include "lib/errno.h"
 
@@ -68,7 +70,37 @@ void balloon_list_add(struct balloon *balloon)
 void balloon_list_del(struct balloon *balloon)
 {
 	mutex_lock(&balloons_lock);
+	while (balloon->users) {
+		mutex_unlock(&balloons_lock);
+		sleep_ns(NS_PER_MS);
+		mutex_lock(&balloons_lock);
+	}
 	list_del(&balloon->node);
+	mutex_unlock(&balloons_lock);
+}
+
+struct balloon *balloon_find(bool (*visit)(struct balloon *balloon, void *argument), void *argument, bool may_sleep)
+{
+	struct balloon *balloon, *found = NULL;
+
+	if (may_sleep)
+		mutex_lock(&balloons_lock);
+	else if (!mutex_trylock(&balloons_lock))
+		return NULL;
+	list_for_each_entry(balloon, &balloons, node)
+		if (!found && visit(balloon, argument))
+			found = balloon;
+	if (found && may_sleep)
+		found->users++;
+	mutex_unlock(&balloons_lock);
+	return found;
+}
+
+/* Under a lock that outlives the balloon: who sees no users may free it, its own locks included. */
+void balloon_put(struct balloon *balloon)
+{
+	mutex_lock(&balloons_lock);
+	balloon->users--;
 	mutex_unlock(&balloons_lock);
 }
 
@@ -89,11 +121,12 @@ static void show_one(struct balloon *balloon, struct sink *out)
 		    (unsigned long long)balloon->deflating_pages, balloon->starved);
 	sink_printf(out,
 		    "inflated_total %llu\ndeflated_total %llu\nbatches %llu\nhinted_batches %llu\ntargets "
-		    "%llu\nretries %llu\nstats %llu\noom %llu\n",
+		    "%llu\nretries %llu\nstats %llu\noom %llu\nmigrated %llu\n",
 		    (unsigned long long)counters->inflated_pages, (unsigned long long)counters->deflated_pages,
 		    (unsigned long long)counters->batches, (unsigned long long)counters->hinted_batches,
 		    (unsigned long long)counters->targets, (unsigned long long)counters->retries,
-		    (unsigned long long)counters->stats_requests, (unsigned long long)counters->oom_pages);
+		    (unsigned long long)counters->stats_requests, (unsigned long long)counters->oom_pages,
+		    (unsigned long long)counters->moved_pages);
 	sink_printf(out, "hint_commands %lu\nhint_told_pages %lu\nhint_kept_pages %lu\n",
 		    balloon->free_page_hint.commands, balloon->free_page_hint.told_pages,
 		    balloon->free_page_hint.kept_pages);
@@ -123,7 +156,11 @@ int balloon_init(void)
 		error = vfile_add_choice("/sys/module/virtio_balloon/parameters/inflate", &inflate);
 	if (!error)
 		error = vfile_add_int("/sys/module/virtio_balloon/parameters/reserve_mib", &reserve_mib);
-	return error ? error : vfile_add_int("/sys/module/virtio_balloon/parameters/poison", &poison);
+	if (!error)
+		error = vfile_add_int("/sys/module/virtio_balloon/parameters/poison", &poison);
+	if (!error)
+		balloon_move_init();
+	return error;
 }
 
 /* ---- checking ---- */

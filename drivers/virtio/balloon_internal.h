@@ -83,7 +83,8 @@ extern const struct balloon_method balloon_method_pfn, balloon_method_report, ba
 
 /* Blocks in an array: first page and order in one word. */
 struct balloon_bundle {
-	struct list_node node; /* of a hold, the latest first */
+	struct list_node node;	      /* of a hold, the latest first */
+	uint64_t first_pfn, last_pfn; /* of its blocks: none begins elsewhere */
 	unsigned int nr_blocks;
 	uint64_t blocks[];
 };
@@ -98,14 +99,20 @@ static inline uint64_t balloon_block_pfn(uint64_t block)
 }
 static inline unsigned int balloon_block_order(uint64_t block)
 {
-	return block & 0xff;
+	return block & 0x3f;
+}
+/* Somebody is moving it: it stays where it is, and is not given back (balloon_move.c). */
+#define BALLOON_BLOCK_ISOLATED 0x80ull
+static inline bool balloon_block_is_isolated(uint64_t block)
+{
+	return block & BALLOON_BLOCK_ISOLATED;
 }
 static inline uint64_t balloon_block_pages(uint64_t block)
 {
 	return 1ull << balloon_block_order(block);
 }
 
-enum balloon_batch_state { BALLOON_BATCH_IDLE, BALLOON_BATCH_INFLATING, BALLOON_BATCH_DEFLATING };
+enum balloon_batch_state { BALLOON_BATCH_IDLE, BALLOON_BATCH_INFLATING, BALLOON_BATCH_DEFLATING, BALLOON_BATCH_MOVING };
 
 struct balloon_batch {
 	struct list_node node; /* of balloon->idle */
@@ -125,7 +132,7 @@ struct balloon_hold { /* what was told by one method and acknowledged */
 
 struct balloon_counters {
 	uint64_t inflated_pages, deflated_pages; /* ever */
-	uint64_t batches, targets, retries, stats_requests, oom_pages;
+	uint64_t batches, targets, retries, stats_requests, oom_pages, moved_pages;
 	uint64_t hinted_batches;
 };
 
@@ -152,8 +159,20 @@ struct balloon_free_page_hint { /* balloon_free_page_hint.c */
 	struct shrinker shrinker;
 };
 
+struct balloon_move {	   /* balloon_move.c: the one that is under way */
+	struct mutex lock; /* whoever migrates holds it until there is a result */
+	uint32_t state;	   /* atomic; changed with balloon->lock held */
+	bool over;	   /* no more blocks are isolated */
+	struct page *from, *to;
+	enum balloon_method_id method;
+	unsigned int order;
+	int result;
+	struct wait_queue done;
+};
+
 struct balloon {
 	struct list_node node; /* of all balloons */
+	unsigned int users;    /* under the lock of that list */
 	struct virtio_device *dev;
 	struct thread *worker;
 	struct wait_queue wake;
@@ -177,7 +196,9 @@ struct balloon {
 	bool stats_with_device;
 	uint64_t answer_timeout_ns;
 	struct balloon_hinting hinting;
-	bool poisoned; /* PAGE_POISON was negotiated: what comes back is filled with poison_val */
+	struct balloon_move move;
+	uint64_t isolated_pages; /* of those held: marked */
+	bool poisoned;		 /* PAGE_POISON was negotiated: what comes back is filled with poison_val */
 	uint32_t poison_val;
 	struct oom_notifier oom;
 	uint64_t oom_wanted; /* pages that somebody out of memory waits for; 0: nobody does. Atomic, as oom_given */
@@ -199,8 +220,16 @@ bool balloon_reset_and_release(struct balloon *balloon);
 
 /* Pages that may still be taken: what is free beyond the watermarks and the reserve. */
 uint64_t balloon_takeable_pages(void);
+/* The batch was given to the device. */
+void balloon_batch_sent(struct balloon *balloon, struct balloon_batch *batch, enum balloon_batch_state state);
 
 /* balloon_files.c */
+/*
+ * The balloon that @visit says true of, or NULL. With @may_sleep it does not go away before balloon_put(); without,
+ * NULL may also mean that the list was in use, and the balloon is not to be touched any more.
+ */
+struct balloon *balloon_find(bool (*visit)(struct balloon *balloon, void *argument), void *argument, bool may_sleep);
+void balloon_put(struct balloon *balloon);
 /* The user wants page numbers, so F_SG must not be negotiated. */
 bool balloon_wants_page_numbers(void);
 enum balloon_method_id balloon_choose_method(struct balloon *balloon);
@@ -208,6 +237,7 @@ uint64_t balloon_reserve_pages(void);
 /* What free pages are to be said to hold; -1: nothing, PAGE_POISON is declined. */
 int64_t balloon_poison(void);
 void balloon_list_add(struct balloon *balloon);
+/* Waits for its users. */
 void balloon_list_del(struct balloon *balloon);
 
 /* balloon_blocks.c: moving blocks between allocator, batches and holds; balloon->lock is held. */
@@ -224,6 +254,11 @@ void balloon_batch_to_hold(struct balloon *balloon, struct balloon_batch *batch)
 void balloon_batch_to_allocator(struct balloon *balloon, struct balloon_batch *batch);
 /* Only the first @blocks stay in a batch from the allocator; the others go back to it. */
 void balloon_batch_shorten(struct balloon *balloon, struct balloon_batch *batch, unsigned int blocks);
+/* For a single block whose place is kept elsewhere: an empty batch carries it; it is idle again. */
+void balloon_batch_set(struct balloon_batch *batch, uint64_t block);
+void balloon_batch_forget(struct balloon *balloon, struct balloon_batch *batch);
+/* PAGE_POISON: a block that was with the host holds anything; one that is free holds the poison. */
+void balloon_fill_poison(const struct balloon *balloon, struct page *page, unsigned int order);
 /* Everything held goes back to the allocator. */
 void balloon_release_hold(struct balloon *balloon);
 int balloon_check_one(const struct balloon *balloon) MUST_CHECK;
@@ -234,6 +269,15 @@ void balloon_runs_init(struct sparse_bitmap *runs);
 int balloon_runs_record(struct sparse_bitmap *runs, uint64_t pfn, uint64_t pages) MUST_CHECK;
 /* Empties the set: its runs become one chain (or more, if the ring is short), which is published and kicked. */
 int balloon_runs_send(struct sparse_bitmap *runs, struct virtqueue *vq, bool in, void *token) MUST_CHECK;
+
+/* balloon_move.c; but for the first: balloon->lock is held */
+void balloon_move_init(void);
+/* Sends what is next of a move; 0 or -EIO. */
+int balloon_move_turn(struct balloon *balloon);
+bool balloon_move_in_flight(const struct balloon *balloon);
+void balloon_move_answered(struct balloon *balloon, struct balloon_batch *batch);
+/* Ends a move and refuses others; on return no block is isolated. Drops the lock meanwhile. */
+void balloon_move_over(struct balloon *balloon, bool reset);
 
 /* balloon_oom.c */
 void balloon_oom_start(struct balloon *balloon);

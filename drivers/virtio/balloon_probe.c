@@ -95,6 +95,8 @@ static struct balloon *make(struct virtio_device *dev)
 	balloon->answer_timeout_ns = dev->timeout_ns ? dev->timeout_ns : ANSWER_TIMEOUT_NS;
 	balloon_runs_init(&balloon->runs);
 	mutex_init(&balloon->lock, "balloon");
+	mutex_init(&balloon->move.lock, "balloon_move");
+	wait_queue_init(&balloon->move.done);
 	wait_queue_init(&balloon->wake);
 	wait_queue_init(&balloon->hinting.done);
 	for (unsigned int method = 0; method < NR_BALLOON_METHODS; method++)
@@ -201,7 +203,6 @@ static void balloon_remove(struct virtio_device *dev)
 	struct balloon *balloon = dev->driver_data;
 
 	balloon_oom_stop(balloon);
-	balloon_list_del(balloon);
 	balloon_hinting_stop(balloon);
 	balloon_free_page_hint_stop(balloon);
 	thread_stop(balloon->worker);
@@ -210,6 +211,8 @@ static void balloon_remove(struct virtio_device *dev)
 	if (!balloon_reset_and_release(balloon))
 		pr_err("%s: %llu balloon pages stay lost to the device", dev->name,
 		       (unsigned long long)(balloon->inflating_pages + balloon->deflating_pages));
+	/* Until now whoever had isolated a block of it had to find it. */
+	balloon_list_del(balloon);
 	destroy(balloon);
 }
 

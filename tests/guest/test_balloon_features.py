@@ -72,3 +72,25 @@ def test_deflated_pages_hold_the_poison(boot, method, options):
     os.unlink(paths.absolute(dump))
     poisoned = sum(memory[at:at + 4096] == page for at in range(0, len(memory), 4096))
     assert poisoned > 120 * MIB // 4096
+
+
+@pytest.mark.parametrize("method,options", METHODS)
+def test_balloon_pages_move_when_memory_is_compacted(boot, method, options):
+    """Small blocks all over, then compaction: the balloon stays as large, its pages lie elsewhere, and so the host has
+    the guest's new ones and not the old."""
+    guest = boot(memory="256M", smp=2, **options)
+    # What is left to the balloon beside the workload's single pages is in pieces.
+    assert guest.sh("run scatter size=200M keep=50").status == 0
+    balloon.ask(guest, 150 * MIB)
+    before, resident = numbers(guest), guest.rss()
+    assert guest.sh("run scatter size=0").status == 0
+    assert guest.sh("echo 1 > /proc/sys/vm/compact_memory").status == 0
+    after = numbers(guest)
+    assert after["migrated"] > 1000
+    assert after[f"held_{method}"] == before[f"held_{method}"]
+    assert guest.balloon_actual() == 150 * MIB
+    assert guest.rss() < resident + 32 * MIB
+    assert balloon.numbers(guest.sh("cat /proc/vmstat").output)["balloon_migrate"] == after["migrated"]
+    assert guest.sh("test balloon_real.every_page_is_accounted_for").status == 0
+    balloon.ask(guest, 256 * MIB)
+    assert balloon.figures(guest).balloon == 0

@@ -83,7 +83,7 @@ KTEST(balloon_oom, without_the_feature_it_keeps_what_it_has)
 	scripted_balloon_set_target(device, PAGES);
 	EXPECT(t, scripted_balloon_reaches(device, PAGES, WAIT_NS));
 	(void)!oom_give_back(0);
-	EXPECT_EQ(t, device->inflated_pages, PAGES);
+	EXPECT_EQ(t, load_relaxed(&device->inflated_pages), PAGES);
 }
 
 /* With MUST_TELL_HOST it is told before the pages are used, and until it has answered nothing was given. */
@@ -96,12 +96,12 @@ KTEST(balloon_oom, a_host_that_must_be_told_is_waited_for)
 	scripted_balloon_plug(device);
 	scripted_balloon_set_target(device, PAGES);
 	EXPECT(t, scripted_balloon_reaches(device, PAGES, WAIT_NS));
-	device->hold_back = 60;
+	scripted_balloon_hold_back(device, 60);
 	EXPECT_EQ(t, oom_give_back(0), 0u); /* it stopped waiting */
 	EXPECT(t, load_relaxed(&device->inflated_pages) < PAGES);
 	EXPECT(t, load_relaxed(&device->inflated_pages) >= PAGES - 256 - (1u << MAX_ORDER)); /* no more than asked */
 	EXPECT_EQ(t, balloon_pages() - owned, PAGES);
-	device->hold_back = 0;
+	scripted_balloon_hold_back(device, 0);
 	scripted_balloon_answer(device);
 	scripted_balloon_set_target(device, 0);
 	EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));
@@ -206,7 +206,7 @@ KTEST(balloon_poison, deflated_pages_hold_the_poison)
 		EXPECT_EQ(t, device->poison, 0x600dcafeu);
 		scripted_balloon_set_target(device, PAGES);
 		EXPECT(t, scripted_balloon_reaches(device, PAGES, WAIT_NS));
-		EXPECT_EQ(t, device->reported_pages, 0u); /* a device may skip those */
+		EXPECT_EQ(t, load_relaxed(&device->reported_pages), 0u); /* a device may skip those */
 		count = remember(device, pfns, ARRAY_SIZE(pfns));
 		EXPECT_EQ(t, count, ARRAY_SIZE(pfns));
 		memset(phys_to_virt(pfns[7] << PAGE_SHIFT), 0xdd, PAGE_SIZE);
@@ -234,7 +234,7 @@ KTEST(balloon_poison, reporting_is_used_if_the_poison_is_zero)
 	EXPECT(t, device->accepted & BIT(BALLOON_F_PAGE_POISON));
 	scripted_balloon_set_target(device, PAGES);
 	EXPECT(t, scripted_balloon_reaches(device, PAGES, WAIT_NS));
-	EXPECT_EQ(t, device->inflated_pages, 0u);
-	EXPECT(t, device->reported_pages >= PAGES);
+	EXPECT_EQ(t, load_relaxed(&device->inflated_pages), 0u);
+	EXPECT(t, load_relaxed(&device->reported_pages) >= PAGES);
 	EXPECT_EQ(t, device->faults, 0u);
 }

@@ -165,14 +165,14 @@ static void inflate_and_deflate(struct ktest *t, uint64_t features, bool polled)
 		scripted_balloon_set_target(device, pages);
 		EXPECT(t, scripted_balloon_reaches(device, pages, WAIT_NS));
 		EXPECT_EQ(t, balloon_pages() - owned, pages);
-		EXPECT_EQ(t, device->inflated_pages, pages);
+		EXPECT_EQ(t, load_relaxed(&device->inflated_pages), pages);
 		EXPECT_OK(t, balloon_check());
 		scripted_balloon_set_target(device, pages / 3);
 		EXPECT(t, scripted_balloon_reaches(device, pages / 3, WAIT_NS));
-		EXPECT_EQ(t, device->inflated_pages, pages / 3);
+		EXPECT_EQ(t, load_relaxed(&device->inflated_pages), pages / 3);
 		scripted_balloon_set_target(device, 0);
 		EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));
-		EXPECT_EQ(t, device->inflated_pages, 0u);
+		EXPECT_EQ(t, load_relaxed(&device->inflated_pages), 0u);
 	}
 	EXPECT_EQ(t, balloon_pages(), owned);
 	EXPECT(t, device->runs < pages / 100);
@@ -205,13 +205,12 @@ KTEST(balloon_sg, source_fault_5_inflation_is_turned_round_in_the_middle)
 	scripted_balloon_plug(device);
 	scripted_balloon_set_target(device, pages);
 	/* The target is 0 from the first batch on, so `actual` comes back there. */
-	while (!load_relaxed(&device->inflated_ever))
-		sleep_ns(NS_PER_MS);
+	EXPECT(t, EVENTUALLY(load_relaxed(&device->inflated_ever)));
 	EXPECT(t, scripted_balloon_ask_stats(device));
 	EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));
 	spin_lock(&device->lock);
-	EXPECT(t, device->inflated_ever <= 16u << MAX_ORDER);
-	EXPECT(t, device->inflated_ever < pages);
+	EXPECT(t, load_relaxed(&device->inflated_ever) <= 16u << MAX_ORDER);
+	EXPECT(t, load_relaxed(&device->inflated_ever) < pages);
 	spin_unlock(&device->lock);
 	EXPECT_EQ(t, device->faults, 0u);
 	EXPECT_OK(t, balloon_check());
@@ -240,17 +239,17 @@ KTEST(balloon_sg, the_method_can_be_chosen)
 	scripted_balloon_plug(device);
 	scripted_balloon_set_target(device, 2000);
 	EXPECT(t, scripted_balloon_reaches(device, 2000, WAIT_NS));
-	EXPECT_EQ(t, device->reported_pages, 2000u);
+	EXPECT_EQ(t, load_relaxed(&device->reported_pages), 2000u);
 	set_method(t, "sg");
 	scripted_balloon_set_target(device, 5000);
 	EXPECT(t, scripted_balloon_reaches(device, 5000, WAIT_NS));
-	EXPECT_EQ(t, device->inflated_pages, 3000u);
+	EXPECT_EQ(t, load_relaxed(&device->inflated_pages), 3000u);
 	set_method(t, "pfn");
 	EXPECT_OK(t, virtio_reprobe(&device->dev));
 	EXPECT(t, !(device->accepted & BIT(BALLOON_F_SG)));
 	device->runs = 0;
 	EXPECT(t, scripted_balloon_reaches(device, 5000, WAIT_NS));
-	EXPECT_EQ(t, device->inflated_pages, 5000u);
+	EXPECT_EQ(t, load_relaxed(&device->inflated_pages), 5000u);
 	EXPECT_EQ(t, device->runs, 0u);
 	EXPECT_EQ(t, device->faults, 0u);
 	EXPECT_OK(t, balloon_check());
@@ -308,15 +307,14 @@ KTEST(balloon_sg, a_batch_that_was_sent_by_half_is_not_used_before_a_reset)
 	for (unsigned int i = 0; i < SCATTERED; i++)
 		if (scattered[i] && i % 2)
 			free_pages(scattered[i], 0);
-	device->silent = device->stuck_in_reset = true;
+	scripted_balloon_fall_silent(device, true, true);
 	scripted_balloon_set_target(device, 17);
-	while (!load_acquire(&device->dev.broken))
-		sleep_ns(NS_PER_MS);
+	EXPECT(t, EVENTUALLY(load_acquire(&device->dev.broken)));
 	sleep_ns(100 * NS_PER_MS); /* the worker ends */
 	EXPECT(t, virtqueue_free_descriptors(device->dev.queues[0]) == 0);
 	EXPECT_EQ(t, balloon_pages() - owned, 17u);
 	EXPECT_OK(t, balloon_check());
-	device->silent = device->stuck_in_reset = false;
+	scripted_balloon_fall_silent(device, false, false);
 	virtio_unregister_device(&device->dev);
 	device->dev.transport = NULL;
 	EXPECT_EQ(t, balloon_pages(), owned);

@@ -67,7 +67,7 @@ static void take_page(struct scripted_balloon *device, uint64_t pfn, bool inflat
 static void took_pages(struct scripted_balloon *device, uint64_t pages, bool inflate)
 {
 	store_relaxed(&device->inflated_pages, device->inflated_pages + (inflate ? pages : -pages));
-	device->inflated_ever += inflate ? pages : 0;
+	store_relaxed(&device->inflated_ever, device->inflated_ever + (inflate ? pages : 0));
 	device->biggest_buffer_pages = MAX(device->biggest_buffer_pages, pages);
 }
 
@@ -233,6 +233,21 @@ static void notify(struct virtio_device *dev, unsigned int index)
 	spin_unlock(&device->lock);
 	if (interrupt && !device->skips_interrupts && !device->no_interrupts)
 		virtio_queue_interrupt(dev);
+}
+
+void scripted_balloon_hold_back(struct scripted_balloon *device, uint32_t count)
+{
+	spin_lock(&device->lock);
+	device->hold_back = count;
+	spin_unlock(&device->lock);
+}
+
+void scripted_balloon_fall_silent(struct scripted_balloon *device, bool silent, bool stuck_in_reset)
+{
+	spin_lock(&device->lock);
+	device->silent = silent;
+	device->stuck_in_reset = stuck_in_reset;
+	spin_unlock(&device->lock);
 }
 
 void scripted_balloon_answer(struct scripted_balloon *device)

@@ -64,7 +64,19 @@ void scripted_balloon_command(struct scripted_balloon *device, uint32_t id);
 bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, uint64_t timeout_ns);
 /* Gives the statistics buffer back: the host wants new ones. Waits for them; false after twenty seconds. */
 bool scripted_balloon_ask_stats(struct scripted_balloon *device);
+/* While it runs: answers only when @count buffers wait (0: at once); what waits already is not answered by that. */
+void scripted_balloon_hold_back(struct scripted_balloon *device, uint32_t count);
+void scripted_balloon_fall_silent(struct scripted_balloon *device, bool silent, bool stuck_in_reset);
 /* Answers what was held back. */
 void scripted_balloon_answer(struct scripted_balloon *device);
 /* The value of a tag in the statistics received last; UINT64_MAX: not there. */
 uint64_t scripted_balloon_stat(const struct scripted_balloon *device, uint16_t tag);
+
+/* Waits for what another thread brings about; false if it has not after twenty seconds. */
+#define EVENTUALLY(condition)                                   \
+	({                                                      \
+		uint64_t _until = wait_deadline(20 * NS_PER_S); \
+		while (!(condition) && time_ns() < _until)      \
+			sleep_ns(NS_PER_MS);                    \
+		(condition);                                    \
+	})
