@@ -39,6 +39,7 @@ static bool owner_is_movable(enum page_owner owner)
 	return owner == PAGE_OWNER_PAGE_CACHE || owner == PAGE_OWNER_ANON || owner == PAGE_OWNER_BALLOON;
 }
 
+/* Under the zone's lock; tags of pages that are not free may change meanwhile. */
 static unsigned int count_movable_pages(const struct zone *zone, uint32_t number)
 {
 	const uint8_t *tags = &zone->tags[number * PAGEBLOCK_PAGES];
@@ -46,9 +47,12 @@ static unsigned int count_movable_pages(const struct zone *zone, uint32_t number
 
 	if (!(zone->pageblocks[number].flags & PAGEBLOCK_TAGGED))
 		return 0;
-	for (unsigned int at = 0; at < PAGEBLOCK_PAGES; at++)
-		if (owner_is_movable(TAG_OWNER(tags[at])))
-			pages += 1u << TAG_ORDER(tags[at]);
+	for (unsigned int at = 0; at < PAGEBLOCK_PAGES; at++) {
+		uint8_t tag = load_relaxed(&tags[at]);
+
+		if (owner_is_movable(TAG_OWNER(tag)))
+			pages += 1u << TAG_ORDER(tag);
+	}
 	return pages;
 }
 
