@@ -187,7 +187,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm qemu-sg soak-balloon soak-hinting bench-hinting mutants modes deps clean help
+.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm qemu-sg soak-balloon soak-hinting soak-mm bench-hinting mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -233,6 +233,11 @@ bench-hinting: ## What hinting costs the free path, in instructions
 	@for tracker in none bitmap freelist; do valgrind --tool=callgrind --callgrind-out-file=/dev/null \
 		--toggle-collect=pcp_give build/host/bench-hinting $$tracker 2>&1 | awk -v tracker=$$tracker \
 		'/pages freed/ {pages = $$1} /Collected/ {printf "%-9s %.2f instructions a page\n", tracker, $$NF / pages}'; done
+soak-mm: ## Ten minutes of all policies on 4 CPUs: files, blocks, reclaim, compaction, every page checked
+	@tools/deps build run
+	@$(MAKE) MODE=release kernel
+	@tools/ballonet test soak.slow_ten_minutes_of_all_policies --smp 4 --numa 2 --memory 512M --name soak-mm \
+		--timeout 900 --verbose
 mutants: ## Break the code in each way of tests/mutants.txt: do the tests see it?
 	@tools/deps build run test
 	@$(PYTHON) -B tools/mutants.py

@@ -5,8 +5,9 @@
  * A file is a number; it exists in memory while it is open or has pages, and is made anew when it is opened again.
  * Files and the nodes of their trees are reclaimable objects, pages are movable and on the LRU lists.
  *
- * Locking: file->lock protects the tree; the page lock (mm/lru.h) what a page holds and whose it is. Order: page lock,
- * the table's lock, file->lock, then slab, pcp and zone. References: the tree holds one for each page.
+ * Locking: file->lock protects the tree; the page lock (mm/page_ref.h) what a page holds and whose it is. Order:
+ * page lock, the table's lock, file->lock, then the LRU lists', slab, pcp and zone. References: the tree holds one for
+ * each page.
  */
 #pragma once
 

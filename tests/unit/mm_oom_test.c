@@ -214,16 +214,15 @@ KTEST(oom, who_cannot_wait_for_a_page_does_not_wait_for_the_tree_either)
 {
 	struct cache_file *file = cache_file_open(32);
 	uint64_t stalls = vm_event_read(VM_EVENT_allocstall_normal);
-	struct page *page, *spare[2];
+	struct page *page, *last;
 
 	REQUIRE(t, file);
-	spare[0] = alloc_pages(GFP_GREEDY, 0);
-	spare[1] = alloc_pages(GFP_GREEDY, 0);
 	take_all(t);
-	free_pages(spare[0], 0);
+	last = taken;
+	taken = (struct page *)last->private;
+	free_pages(last, page_order(last)); /* for the page; the nodes of its tree need more */
 	page = cache_get_page(file, 1ull << 40, GFP_NOWAIT | GFP_MOVABLE | GFP_NOWARN);
 	EXPECT_EQ(t, vm_event_read(VM_EVENT_allocstall_normal), stalls);
-	free_pages(spare[1], 0);
 	if (page)
 		page_put(page);
 	cache_file_truncate(file);

@@ -302,6 +302,7 @@ static int move_about(void *argument UNUSED)
 
 KTEST(page_cache, readers_reclaim_truncation_and_migration_together)
 {
+	uint64_t end = time_ns() + (ktest_hosted() ? 1000 : 300) * NS_PER_MS;
 	struct thread *threads[4];
 
 	stress.seed = ktest_seed(t);
@@ -311,8 +312,8 @@ KTEST(page_cache, readers_reclaim_truncation_and_migration_together)
 	threads[1] = thread_spawn("reader", read_at_random, (void *)1);
 	threads[2] = thread_spawn("reclaimer", take_back, NULL);
 	threads[3] = thread_spawn("mover", move_about, NULL);
-	for (unsigned int at = 0; at < 10; at++) {
-		sleep_ns((ktest_hosted() ? 100 : 30) * NS_PER_MS);
+	while (time_ns() < end) {
+		thread_yield();
 		EXPECT_OK(t, page_cache_check()); /* in the middle of it all */
 	}
 	store_relaxed(&stress.stop, true);
