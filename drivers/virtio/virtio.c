@@ -283,17 +283,20 @@ void virtio_unregister_device(struct virtio_device *dev)
 	mutex_unlock(&devices_lock);
 }
 
-int virtio_reprobe(struct virtio_device *dev)
+int virtio_probe_with(struct virtio_device *dev, const struct virtio_driver *driver)
 {
-	const struct virtio_driver *driver = find_driver(dev->device_id);
-	int error = -ENODEV;
+	int error;
 
 	mutex_lock(&devices_lock);
 	remove(dev);
-	if (driver)
-		error = probe(dev, driver);
+	error = driver ? probe(dev, driver) : -ENODEV;
 	mutex_unlock(&devices_lock);
 	return error;
+}
+
+int virtio_reprobe(struct virtio_device *dev)
+{
+	return virtio_probe_with(dev, find_driver(dev->device_id));
 }
 
 /* ---- showing ---- */

@@ -161,6 +161,8 @@ struct list_node *virtio_devices(void);
 struct virtio_device *virtio_find_device(const char *name);
 /* Takes the driver off, resets the device, probes it anew. 0 or -errno (-EIO: it did not come up again). */
 int virtio_reprobe(struct virtio_device *dev) MUST_CHECK;
+/* The same with @driver instead of the table's: for tests and measurements. virtio_reprobe() gives it back. */
+int virtio_probe_with(struct virtio_device *dev, const struct virtio_driver *driver) MUST_CHECK;
 /* A line per device: name, kind, transport, status, features, queues. */
 void virtio_show(struct sink *out);
 

@@ -1,17 +1,17 @@
 """`ballonet bench`: how long things take on the real device. The median of a few runs; also in build/bench.json.
 
-Boot is counted by the guest from its first instruction to its shell (/proc/boottime); the balloon from the QMP command
-until the device's `actual` is the target. The host's own speed is measured beside, for the figures mean little alone.
+Boot is counted by the guest from its first instruction to its shell (/proc/boottime); for the balloon see
+bench_balloon.py. The host's own speed is measured beside, for the figures mean little alone.
 """
 import json
 import os
 import re
 import statistics as figures_of
 import time
+from dataclasses import replace
 
-from . import balloon, images, paths
+from . import bench_balloon, images, linux_guest, paths
 from .guest import Guest
-from .machine import Machine
 from .options import add_machine_options, machine_from
 from .terminal import say, seconds, table
 
@@ -19,6 +19,9 @@ from .terminal import say, seconds, table
 def add_parser(commands):
     parser = commands.add_parser("bench", help="boot and balloon times on the real device")
     parser.add_argument("--runs", type=int, default=5, help="runs of each (default %(default)s)")
+    parser.add_argument("--linux-runs", type=int, default=2, help="runs of the Linux guest, which takes its time "
+                        "(default %(default)s)")
+    parser.add_argument("--only", choices=("boot", "balloon"), help="only this chapter")
     add_machine_options(parser, smp=2)
     parser.set_defaults(main=main)
 
@@ -30,17 +33,6 @@ def boot_once(machine):
         outside = time.monotonic() - guest.started
         stamps = [int(number) for number in re.findall(r"^ *(\d+) ", guest.sh("cat /proc/boottime").output, re.MULTILINE)]
     return outside, max(stamps) / 1e6
-
-
-def balloon_once(machine, touch):
-    """(inflate, deflate) by 7/8 of the memory, in seconds."""
-    size = machine.memory_bytes
-    with Guest(machine, "bench-balloon") as guest:
-        guest.wait_ready()
-        if touch:
-            free = balloon.figures(guest).free
-            assert guest.sh(f"run touch size={free * 15 // 16 >> 20}M", timeout=120).status == 0
-        return balloon.ask(guest, size // 8), balloon.ask(guest, size)
 
 
 def drop_pages(size=1 << 30):
@@ -65,25 +57,25 @@ def main(args):
         print(paths.shell_line(base.argv(os.path.join(paths.GUESTS, "bench-boot"), "")))
         return 0
     images.build_for(base)
-    rows = []
-    for memory in ("1G", "16G"):
-        machine = Machine(**{**machine_fields(base), "memory": memory})
-        say(f"boot, {memory}, {args.runs} runs")
-        outside, inside = zip(*(boot_once(machine) for _ in range(args.runs)))
-        rows += [median_row(f"start of QEMU to shell, {memory}", outside),
-                 median_row(f"first instruction to shell, {memory}", inside)]
-    for touch in (False, True):
-        machine = Machine(**{**machine_fields(base), "memory": "8G"})
-        what = "touched" if touch else "idle"
-        say(f"balloon, 7 of 8 GiB, {what}, {args.runs} runs")
-        inflate, deflate = zip(*(balloon_once(machine, touch) for _ in range(args.runs)))
-        rows += [median_row(f"inflate 7 of 8 GiB, {what}", inflate), median_row(f"deflate, {what}", deflate)]
-    rows.append(median_row("host: madvise(DONTNEED) of 1 GiB", [drop_pages() for _ in range(args.runs)]))
-    print("\n" + table(("", "median", "least", "most"), rows))
+    results = {}
+    if args.only != "balloon":
+        results["boot"] = boot(base, args.runs)
+    if args.only != "boot":
+        linux_guest.build()
+        results["balloon"] = bench_balloon.measure(base, args.runs, args.linux_runs)
     with open(paths.absolute(os.path.join(paths.BUILD, "bench.json")), "w", encoding="utf-8") as file:
-        json.dump([dict(zip(("what", "median", "least", "most"), row)) for row in rows], file, indent=1)
+        json.dump(results, file, indent=1)
     return 0
 
 
-def machine_fields(machine):
-    return {name: getattr(machine, name) for name in machine.__dataclass_fields__}
+def boot(base, runs):
+    rows = []
+    for memory in ("1G", "16G"):
+        machine = replace(base, memory=memory)
+        say(f"boot, {memory}, {runs} runs")
+        outside, inside = zip(*(boot_once(machine) for _ in range(runs)))
+        rows += [median_row(f"start of QEMU to shell, {memory}", outside),
+                 median_row(f"first instruction to shell, {memory}", inside)]
+    rows.append(median_row("host: madvise(DONTNEED) of 1 GiB", [drop_pages() for _ in range(runs)]))
+    print("\n" + table(("", "median", "least", "most"), rows))
+    return [dict(zip(("what", "median", "least", "most"), row)) for row in rows]
