@@ -1,7 +1,8 @@
 /*
  * virtio over PCI, the modern interface (virtio 1.2, clause 4.1): registers behind vendor capabilities.
  *
- * Transitional devices (ids 0x1000 to 0x103f) have the same capabilities beside the old I/O ports; those are used.
+ * Transitional devices (ids 0x1000 to 0x103f) have the same capabilities beside the old I/O ports; those are used. One
+ * of these ids without them has only the ports: virtio_pci_legacy.c.
  * Interrupts: MSI-X where the device has it (vector 0 for the configuration, 1 for all queues), else INTx through the
  * line's GSI, else none, and the core polls. With INTx a read of the ISR byte says which of the two it was and
  * takes the line down (4.1.4.5).
@@ -9,6 +10,7 @@
 #include "drivers/pci.h"
 #include "drivers/virtio/virtio.h"
 #include "drivers/virtio/virtio_pci_layout.h"
+#include "drivers/virtio/virtio_pci_legacy.h"
 #include "drivers/virtio/virtio_config_access.h"
 
 #include "kernel/memory.h"
@@ -344,6 +346,10 @@ static bool take(struct pci_device *pci, uint32_t id)
 	self->dev.device_id = id;
 	self->dev.vendor_id = pci->subsystem_vendor;
 	missing = set_up(self);
+	if (missing && pci->device < FIRST_MODERN && virtio_pci_legacy_take(pci, id)) {
+		kfree(self);
+		return true;
+	}
 	if (missing) {
 		pr_err("virtio-pci %02x:%02x.%x: lacks %s: left alone", pci->bus, pci->slot, pci->function, missing);
 		kfree(self);
