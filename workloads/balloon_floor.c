@@ -6,14 +6,20 @@
  * queue takes. Only the sending is timed, from the first descriptor to the last answer. Nobody looks for blocks, keeps
  * books or writes `actual` meanwhile: what the balloon needs beyond this is its own cost.
  */
-#include "drivers/virtio/balloon_internal.h"
+#include "drivers/virtio/virtio.h"
 #include "kernel/memory.h"
 #include "kernel/shell.h"
 #include "kernel/time.h"
 #include "lib/errno.h"
+#include "mm/page_alloc.h"
 #include "workloads/workload.h"
 
 #include <arch/cpu.h>
+
+/* 5.5.3: feature bits */
+#define F_STATS_VQ	 1u
+#define F_FREE_PAGE_HINT 3u
+#define F_REPORTING	 5u
 
 #define CHAIN	   32u
 #define BLOCK	   (PAGE_SIZE << MAX_ORDER)
@@ -29,10 +35,10 @@ struct floor {
 static int floor_probe(struct virtio_device *dev)
 {
 	struct virtio_queue_request requests[VIRTIO_MAX_QUEUES] = {{.name = NULL}};
-	unsigned int at = 2 + (dev->offered >> BALLOON_F_STATS_VQ & 1) + (dev->offered >> BALLOON_F_FREE_PAGE_HINT & 1);
+	unsigned int at = 2 + (dev->offered >> F_STATS_VQ & 1) + (dev->offered >> F_FREE_PAGE_HINT & 1);
 	int error;
 
-	if (!virtio_has_feature(dev, BALLOON_F_REPORTING))
+	if (!virtio_has_feature(dev, F_REPORTING))
 		return -EOPNOTSUPP;
 	requests[at] = (struct virtio_queue_request){.name = "report", .tables = CHAIN};
 	error = virtio_setup_queues(dev, requests, at + 1);
@@ -54,7 +60,7 @@ static void floor_remove(struct virtio_device *dev)
 static const struct virtio_driver floor_driver = {
 	.name = "balloon_floor",
 	.device_id = VIRTIO_ID_BALLOON,
-	.features = BIT(BALLOON_F_REPORTING) | BIT(BALLOON_F_STATS_VQ),
+	.features = BIT(F_REPORTING) | BIT(F_STATS_VQ),
 	.probe = floor_probe,
 	.remove = floor_remove,
 };
