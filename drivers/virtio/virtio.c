@@ -80,10 +80,12 @@ bool virtio_device_reset(struct virtio_device *dev)
 
 void virtio_device_break(struct virtio_device *dev, const char *why)
 {
-	if (atomic_exchange(&dev->broken, true))
+	if (atomic_exchange(&dev->breaking, true))
 		return;
 	pr_err("%s: %s; the device is marked FAILED and not used any more", dev->name, why);
+	/* First: who sees it broken resets it, and FAILED must not come behind that. */
 	add_status(dev, VIRTIO_STATUS_FAILED);
+	store_release(&dev->broken, true);
 	/* Before and after that nobody uses them, and whoever they would wake may be gone. */
 	for (unsigned int i = 0; load_acquire(&dev->ready) && i < dev->nr_queues; i++)
 		if (dev->queues[i])
@@ -221,7 +223,7 @@ static int probe(struct virtio_device *dev, const struct virtio_driver *driver)
 	char why[64];
 	int error;
 
-	dev->broken = false;
+	dev->broken = dev->breaking = false;
 	if (!virtio_device_reset(dev))
 		return fail(dev, "it does not come out of reset");
 	add_status(dev, VIRTIO_STATUS_ACKNOWLEDGE);

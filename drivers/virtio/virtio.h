@@ -92,7 +92,8 @@ struct virtio_device {
 	const struct virtio_driver *driver;
 	void *driver_data;
 	bool ready, broken;
-	bool polled; /* no interrupts: the core looks every 10 ms */
+	bool breaking; /* private to virtio.c: somebody is at it, or was */
+	bool polled;   /* no interrupts: the core looks every 10 ms */
 	unsigned int nr_queues;
 	struct virtqueue *queues[VIRTIO_MAX_QUEUES]; /* NULL: not set up */
 	struct page *queue_pages[VIRTIO_MAX_QUEUES];
