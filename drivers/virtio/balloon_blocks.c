@@ -21,6 +21,8 @@
 #define BALLOON_GFP \
 	(GFP_MOVABLE | GFP_NORETRY | GFP_NOWARN | GFP_NOMEMALLOC | GFP_NOSTRUCT | GFP_OWNER(PAGE_OWNER_BALLOON))
 
+#define SMALL_BUNDLE_BYTES 512u /* kmalloc() takes single pages for these */
+
 static unsigned int order_below(uint64_t pages, unsigned int most)
 {
 	unsigned int order = 0;
@@ -55,7 +57,8 @@ static uint64_t batch_room(const struct balloon *balloon, const struct balloon_b
 {
 	const struct balloon_method *method = balloon_methods[batch->method];
 
-	if (batch->nr_blocks >= method->most_blocks(balloon) || batch->nr_pages >= method->most_pages)
+	if (batch->nr_blocks >= MIN(method->most_blocks(balloon), BALLOON_BLOCKS_PER_BUNDLE) ||
+	    batch->nr_pages >= method->most_pages)
 		return 0;
 	return method->most_pages - batch->nr_pages;
 }
@@ -73,6 +76,33 @@ void balloon_fill_poison(const struct balloon *balloon, struct page *page, unsig
 
 	while (balloon->poisoned && word < end)
 		*word++ = value;
+}
+
+/* A few blocks are a few words; many are small ones, so that larger memory than a page may be nowhere. */
+static struct balloon_bundle *make_bundle(unsigned int blocks)
+{
+	size_t bytes = sizeof(struct balloon_bundle) + blocks * sizeof(uint64_t);
+	bool whole_page = bytes > SMALL_BUNDLE_BYTES;
+	struct balloon_bundle *bundle = NULL;
+	struct page *page;
+
+	if (whole_page) {
+		page = alloc_pages(GFP_NOWAIT | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_DRIVER), 0);
+		bundle = page ? page_address(page) : NULL;
+	} else {
+		bundle = kmalloc_atomic(bytes);
+	}
+	if (bundle)
+		bundle->whole_page = whole_page;
+	return bundle;
+}
+
+static void free_bundle(struct balloon_bundle *bundle)
+{
+	if (bundle && bundle->whole_page)
+		free_pages(virt_to_page(bundle), 0);
+	else
+		kfree(bundle);
 }
 
 static void free_blocks(const struct balloon *balloon, const uint64_t *blocks, unsigned int count)
@@ -139,7 +169,7 @@ uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_bat
 	}
 	if (!batch->nr_blocks)
 		return 0;
-	batch->bundle = kmalloc_atomic(sizeof(*batch->bundle) + batch->nr_blocks * sizeof(batch->blocks[0]));
+	batch->bundle = make_bundle(batch->nr_blocks);
 	if (!batch->bundle)
 		balloon_batch_to_allocator(balloon, batch);
 	return batch->nr_pages;
@@ -202,7 +232,7 @@ static void take_held(struct balloon_hold *hold, struct balloon_bundle *bundle, 
 	if (bundle->nr_blocks)
 		return;
 	list_del(&bundle->node);
-	kfree(bundle);
+	free_bundle(bundle);
 }
 
 uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *batch, uint64_t surplus)
@@ -222,7 +252,7 @@ uint64_t balloon_fill_from_hold(struct balloon *balloon, struct balloon_batch *b
 void balloon_batch_to_allocator(struct balloon *balloon, struct balloon_batch *batch)
 {
 	free_blocks(balloon, batch->blocks, batch->nr_blocks);
-	kfree(batch->bundle);
+	free_bundle(batch->bundle);
 	batch->bundle = NULL;
 	balloon->order = MAX_ORDER;
 	batch_empty(balloon, batch);
@@ -237,7 +267,7 @@ void balloon_release_hold(struct balloon *balloon)
 		list_for_each_entry_safe(bundle, after, &hold->bundles, node) {
 			free_blocks(balloon, bundle->blocks, bundle->nr_blocks);
 			list_del(&bundle->node);
-			kfree(bundle);
+			free_bundle(bundle);
 		}
 		balloon->counters.deflated_pages += hold->nr_pages;
 		vm_events(balloon_deflate, hold->nr_pages);

@@ -86,8 +86,12 @@ struct balloon_bundle {
 	struct list_node node;	      /* of a hold, the latest first */
 	uint64_t first_pfn, last_pfn; /* of its blocks: none begins elsewhere */
 	unsigned int nr_blocks;
+	bool whole_page; /* its memory is no kmalloc()'s */
 	uint64_t blocks[];
 };
+
+/* Even in memory that is all in pieces there is a page for the bundle of a batch. */
+#define BALLOON_BLOCKS_PER_BUNDLE ((PAGE_SIZE - sizeof(struct balloon_bundle)) / sizeof(uint64_t))
 
 static inline uint64_t balloon_block(uint64_t pfn, unsigned int order)
 {
