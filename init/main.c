@@ -115,6 +115,7 @@ static NORETURN void do_what_is_asked(void)
 	boot_stamp("fw_cfg");
 	ktest_configure(cmdline_u64("seed", 1), cmdline_bool("slow", false));
 	shell_configure();
+	(void)cmdline_bool("device_misbehave", false); /* test=device.* reads it */
 	cmdline_apply();
 	if (virtio_pci_probe() + virtio_mmio_probe())
 		boot_stamp("virtio");

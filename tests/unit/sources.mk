@@ -13,6 +13,8 @@ gpu_tests_off := tests/unit/cgroup_gpu_off_test.c
 both_tests += $(gpu_tests_$(GPU)) $(addprefix tests/unit/,cgroup_cgroup_test.c cgroup_page_counter_test.c \
 	drivers_dma_buf_test.c drivers_gpu_test.c drivers_ivshmem_test.c)
 tests_both += tests/unit/cgroup_fixture.c tests/unit/scripted_gpu.c
+# drivers/virtio: what a device must do
+both_tests += tests/unit/drivers_device_test.c
 not_here := $(guest_tests) $(both_tests) $(gpu_tests_on) $(gpu_tests_off)
 tests_hosted += $(filter-out $(not_here),$(wildcard tests/unit/*_test.c))
 tests_both += $(both_tests)
