@@ -314,6 +314,28 @@ static void write_back(struct page *page)
 	clean(page);
 }
 
+uint64_t cache_file_write_back(struct cache_file *file)
+{
+	uint64_t cleaned = 0;
+
+	for (uint64_t index = 0;; index++) {
+		struct page *page;
+
+		spin_lock(&file->lock);
+		page = cache_tree_next(file, &index);
+		if (page)
+			page_get(page);
+		spin_unlock(&file->lock);
+		if (!page)
+			return cleaned;
+		page_lock(page);
+		cleaned += page_is(page, PAGE_DIRTY);
+		write_back(page);
+		page_unlock(page);
+		page_put(page);
+	}
+}
+
 /* Page lock held, the page isolated: out of the tree if only the tree and the isolator have it. */
 static bool drop_locked(struct page *page)
 {

@@ -41,6 +41,8 @@ struct page *cache_get_page(struct cache_file *file, uint64_t index, uint32_t gf
 struct page *cache_find_page(struct cache_file *file, uint64_t index) MUST_CHECK;
 /* The same as get, and dirty: it must be written back before it can be dropped. */
 struct page *cache_write_page(struct cache_file *file, uint64_t index, uint32_t gfp) MUST_CHECK;
+/* All dirty pages become clean; how many there were. May sleep. */
+uint64_t cache_file_write_back(struct cache_file *file);
 /* Every word is what it should be in that file at that index. The caller has a reference and the file open. */
 bool cache_page_is_right(const struct page *page);
 /* All pages leave the cache; those that somebody uses are freed with their last reference. May sleep. */

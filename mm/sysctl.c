@@ -1,8 +1,11 @@
 /*
  * /proc/sys/vm: the settings of watermarks, per-CPU lists and policies, with Linux's names and ranges.
  */
+#include "kernel/printk.h"
 #include "kernel/vfile.h"
 #include "lib/errno.h"
+#include "lib/parse.h"
+#include "lib/string.h"
 #include "mm/hinting.h"
 #include "mm/memory.h"
 #include "mm/pcp.h"
@@ -41,6 +44,47 @@ static const struct {
 	{"/proc/sys/vm/percpu_pagelist_high_fraction", &high_fraction},
 };
 
+/* ---- lowmem_reserve_ratio: a number for each type of zone that has one above ---------------------------------------
+ */
+
+#define RATIOS (NR_ZONE_TYPES - 1)
+
+static int ratios_show(struct sink *out, void *context UNUSED)
+{
+	for (unsigned int type = 0; type < RATIOS; type++)
+		sink_printf(out, "%s%lu", type ? "\t" : "", watermark_settings.lowmem_reserve_ratio[type]);
+	sink_printf(out, "\n");
+	return 0;
+}
+
+static int ratios_store(void *context UNUSED, char *text, size_t length UNUSED)
+{
+	uint64_t ratios[RATIOS];
+	char *word = text;
+
+	for (unsigned int type = 0; type < RATIOS; type++) {
+		char *end;
+
+		while (*word == ' ' || *word == '\t')
+			word++;
+		for (end = word; *end && *end != ' ' && *end != '\t'; end++)
+			;
+		if (*end)
+			*end++ = '\0';
+		if (parse_u64(word, &ratios[type]) || ratios[type] > 1 << 20) {
+			pr_err("lowmem_reserve_ratio: wants %u numbers up to 1048576, 0 for no reserve: unchanged",
+			       RATIOS);
+			return -EINVAL;
+		}
+		word = end;
+	}
+	memcpy(watermark_settings.lowmem_reserve_ratio, ratios, sizeof(ratios));
+	watermark_set_all();
+	return 0;
+}
+
+static const struct vfile_ops ratios_ops = {.show = ratios_show, .store = ratios_store};
+
 int memory_sysctls_init(void)
 {
 	int error = frag_policy_files_init();
@@ -48,5 +92,7 @@ int memory_sysctls_init(void)
 	min_free_kbytes.value = (int64_t)watermark_settings.min_free_kbytes;
 	for (size_t at = 0; at < ARRAY_SIZE(settings) && !error; at++)
 		error = vfile_add_int(settings[at].path, settings[at].setting);
+	if (!error)
+		error = vfile_add("/proc/sys/vm/lowmem_reserve_ratio", &ratios_ops, NULL);
 	return error ? error : page_hinting_files_init();
 }

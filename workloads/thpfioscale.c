@@ -33,6 +33,7 @@
 #define QUIET_REQUESTS	64u   /* while no data is written back */
 #define FILES_PER_BURST 64u   /* then comes the write-back of all of it */
 #define MAPPING_BYTES	(2 * HUGE_BYTES)
+#define MAX_SAMPLES	120u
 #define FIRST_FILE	1000000ull
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 
@@ -47,8 +48,13 @@ struct worker {
 	uint64_t failed; /* faults that found no memory */
 	uint64_t wrong;	 /* pages whose content was not theirs */
 	unsigned int nr_requests;
-	uint64_t files_since_burst;
+	uint64_t nr_written, written[FILES_PER_BURST]; /* files that were not written back */
 	void *requests[REQUESTS];
+};
+
+/* How it stood at a moment. */
+struct sample {
+	uint64_t ns, extfrag, free_pages, whole_pages;
 };
 
 struct run {
@@ -57,6 +63,9 @@ struct run {
 	uint64_t files_done, mappings_done;
 	uint64_t jobs, readers, threads, seed, burst;
 	bool madvise, stop;
+	uint64_t begin_ns;
+	uint32_t nr_samples;
+	struct sample samples[MAX_SAMPLES];
 	struct worker workers[2 * MAX_THREADS];
 };
 
@@ -76,10 +85,27 @@ static bool must_stop(const struct run *run)
 	return load_relaxed(&run->stop) || shell_interrupted();
 }
 
+static void take_sample(struct run *run)
+{
+	uint32_t at = atomic_fetch_add(&run->nr_samples, 1);
+	struct sample *sample = &run->samples[MIN(at, MAX_SAMPLES - 1)];
+
+	*sample = (struct sample){.ns = time_ns() - run->begin_ns,
+				  .extfrag = vm_event_read(VM_EVENT_fragmenting_fallback)};
+	for_each_zone(zone)
+	{
+		sample->free_pages += zone_free_pages(zone);
+		sample->whole_pages += zone_whole_pages(zone);
+	}
+}
+
+/* Says how far it is at every tenth, and takes a sample at every fiftieth, of each of the two parts. */
 static void show_progress(struct run *run, const char *what, uint64_t done, uint64_t all)
 {
 	if (all >= 10 && done % (all / 10) == 0)
 		sink_printf(run->out, "thpfioscale: %s, %lu %%\n", what, done * 100 / all);
+	if (done % MAX(all / (MAX_SAMPLES / 2 - 10), 1ul) == 0)
+		take_sample(run);
 }
 
 /* ---- files --------------------------------------------------------------------------------------------------------
@@ -108,10 +134,16 @@ static bool submit_request(struct worker *worker)
 /* What was written since goes out in one burst. */
 static void write_back(struct worker *worker)
 {
-	if (++worker->files_since_burst % FILES_PER_BURST)
-		return;
 	while (worker->nr_requests < worker->run->burst && submit_request(worker))
 		;
+	while (worker->nr_written) {
+		struct cache_file *file = cache_file_open(worker->written[--worker->nr_written]);
+
+		if (!file)
+			continue;
+		cache_file_write_back(file);
+		cache_file_close(file);
+	}
 	complete_requests(worker, QUIET_REQUESTS);
 }
 
@@ -132,7 +164,9 @@ static int write_file(struct worker *worker, uint64_t id)
 	}
 	if (file)
 		cache_file_close(file);
-	write_back(worker);
+	worker->written[worker->nr_written++] = id;
+	if (worker->nr_written == FILES_PER_BURST)
+		write_back(worker);
 	return error;
 }
 
@@ -147,6 +181,7 @@ static int write_files(void *argument)
 			worker->failed++;
 		show_progress(run, "writing", done, run->files);
 	}
+	write_back(worker);
 	complete_requests(worker, 0);
 	return 0;
 }
@@ -270,6 +305,16 @@ static void read_counters(uint64_t *values)
 		values[at] = vm_event_read(counted[at]);
 }
 
+static void show_samples(const struct run *run, uint64_t extfrag)
+{
+	sink_printf(run->out, ", \"samples\": [");
+	for (uint32_t at = 0; at < MIN(run->nr_samples, MAX_SAMPLES); at++)
+		sink_printf(run->out, "%s[%lu, %lu, %lu, %lu]", at ? ", " : "",
+			    (unsigned long)(run->samples[at].ns / NS_PER_MS), run->samples[at].extfrag - extfrag,
+			    run->samples[at].free_pages, run->samples[at].whole_pages);
+	sink_printf(run->out, "]");
+}
+
 static void show_result(struct run *run, const uint64_t *before, uint64_t ns)
 {
 	struct latency *base = &run->workers[0].base, *huge = &run->workers[0].huge;
@@ -302,6 +347,7 @@ static void show_result(struct run *run, const uint64_t *before, uint64_t ns)
 	latency_json(run->out, "base", base);
 	sink_printf(run->out, ", ");
 	latency_json(run->out, "huge", huge);
+	show_samples(run, before[0]);
 	sink_printf(run->out, "}\n");
 }
 
@@ -310,6 +356,7 @@ static int run_all(struct run *run)
 	uint64_t before[ARRAY_SIZE(counted)], begin = time_ns();
 	uint64_t wrong = 0;
 
+	run->begin_ns = begin;
 	read_counters(before);
 	start(run, 0, run->jobs, "writer", write_files);
 	join(run, 0, run->jobs);

@@ -174,6 +174,13 @@ KTEST(page_cache, gentle_reclaim_leaves_dirty_pages)
 	EXPECT_EQ(t, file->nr_pages, 1u);
 	EXPECT(t, pass(false) >= 1); /* and slabs */
 	EXPECT_EQ(t, file->nr_pages, 0u);
+
+	page = cache_write_page(file, 0, GFP_TEST);
+	REQUIRE(t, page);
+	page_put(page);
+	EXPECT_EQ(t, cache_file_write_back(file), 1u);
+	EXPECT_EQ(t, cache_file_write_back(file), 0u);
+	EXPECT_EQ(t, pass(true), 1u);
 }
 
 KTEST(page_cache, what_was_used_gets_a_second_chance)

@@ -1,0 +1,148 @@
+"""`ballonet policies`: thpfioscale under every fragmentation policy, on 1 and 2 nodes, with several seeds.
+
+Every run is a guest of its own. The table has the mean over the seeds and how far they spread; beside it what the
+source of the stall measured (mmtests, Linux 4.20), and whether the goals are met. Everything also goes to
+build/policies.json, with samples over time for `ballonet plot`.
+"""
+import json
+import os
+import re
+import statistics
+from collections import defaultdict
+
+from . import images, paths
+from .ending import Kind
+from .guest import run_to_end
+from .machine import Machine
+from .terminal import say, table
+
+POLICIES = "vanilla,nofragment,boost,stall,defrag"
+RESULT = os.path.join(paths.BUILD, "policies.json")
+PAGE = os.path.join("docs", "memory.md")
+BEGIN, END = "<!-- policies: begin -->", "<!-- policies: end -->"
+
+# Events and share of huge faults that succeeded: (nodes, mode) → policy. The source gives no huge faults for the first two.
+SOURCE = {
+    (1, "default"): {"vanilla": (804694, None), "nofragment": (408912, None), "boost": (18421, 5.12), "stall": (16788, 5.56)},
+    (1, "madvise"): {"vanilla": (291392, None), "nofragment": (191187, None), "boost": (13464, 83.46), "stall": (15089, 100)},
+    (2, "default"): {"vanilla": (215698, None), "nofragment": (200210, None), "boost": (14263, 7.91), "stall": (11702, 2.43)},
+    (2, "madvise"): {"vanilla": (166352, None), "nofragment": (147463, None), "boost": (11095, 87.98), "stall": (10677, 98.97)},
+}
+
+
+def add_parser(commands):
+    parser = commands.add_parser("policies", help="the table of fragmentation policies")
+    parser.add_argument("--policies", default=POLICIES, help="default %(default)s")
+    parser.add_argument("--nodes", default="1,2", help="default %(default)s")
+    parser.add_argument("--modes", default="default,madvise", help="default %(default)s")
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each (default %(default)s)")
+    parser.add_argument("--memory", default="1G", help="default %(default)s")
+    parser.add_argument("--smp", type=int, default=2, help="default %(default)s")
+    parser.add_argument("--parameters", default="", help="more words for `run thpfioscale`")
+    parser.add_argument("--real-time", action="store_true", help="not by QEMU's instruction counter, under which a seed "
+                        "gives the same figures every time, whatever else the host does")
+    parser.add_argument("--docs", action="store_true", help=f"put the table into {PAGE}")
+    parser.set_defaults(main=main)
+
+
+def run_once(args, policy, nodes, mode, seed):
+    clock = {} if args.real_time else {"accel": "tcg,thread=single", "extra": ["-icount", "shift=0,sleep=off"]}
+    machine = Machine(memory=args.memory, smp=max(args.smp, nodes), numa=nodes, **clock)
+    # On the command line, not typed: what comes from outside would come at another moment every time.
+    line = f"run thpfioscale policy={policy} mode={mode} seed={seed} {args.parameters}"
+    ending, console = run_to_end(machine, f"policies-{policy}", f'run="{line}; exit $?"', 600)
+    line = next((line for line in console.splitlines() if line.startswith("json ")), None)
+    if ending.kind != Kind.PASSED or line is None:
+        raise SystemExit(f"ballonet: thpfioscale: {ending}\n{console[-2000:]}")
+    return json.loads(line[len("json "):])
+
+
+def share(result):
+    return 100 * result["huge"]["count"] / result["asked"] if result["asked"] else 0.0
+
+
+def spread(values, digits=0):
+    mean = statistics.mean(values)
+    return f"{mean:,.{digits}f} ± {statistics.pstdev(values):,.{digits}f}"
+
+
+def row_of(policy, results, vanilla, source):
+    events = [result["extfrag"] for result in results]
+    less = f"{100 * (1 - statistics.mean(events) / vanilla):.1f} %" if vanilla and policy != "vanilla" else ""
+    theirs = source.get(policy)
+    huge_us = [result["huge"]["mean_ns"] / 1000 for result in results if result["huge"]["count"]]
+    base_us = [result["base"]["mean_ns"] / 1000 for result in results if result["base"]["count"]]
+    return (policy, spread(events), less, f"{theirs[0]:,}" if theirs else "",
+            spread([share(result) for result in results], 1), theirs[1] if theirs and theirs[1] else "",
+            spread([result["stalls"] for result in results]),
+            spread([result["stall_us"] / 1000 for result in results]),
+            f"{statistics.mean(base_us):.1f}" if base_us else "-", f"{statistics.mean(huge_us):,.0f}" if huge_us else "-")
+
+
+HEAD = ("policy", "extfrag < 9", "less", "source", "huge %", "source", "stalls", "stall ms", "base us", "huge us")
+
+
+def mean_of(results, key):
+    return statistics.mean(key(result) for result in results)
+
+
+def goals(results, nodes, mode):
+    """What the table must show for one setting: (text, met) pairs. @results: policy → runs."""
+    if not all(policy in results for policy in POLICIES.split(",")):
+        return
+    events = {policy: mean_of(runs, lambda run: run["extfrag"]) for policy, runs in results.items()}
+    noise = max(statistics.pstdev([run["extfrag"] for run in results[policy]]) for policy in ("boost", "stall"))
+    huge = {policy: mean_of(runs, share) for policy, runs in results.items()}
+    yield "nofragment below vanilla", events["nofragment"] < events["vanilla"]
+    yield "boost at least 90 % below vanilla", events["boost"] <= 0.1 * events["vanilla"]
+    yield "stall not above boost, within the spread", events["stall"] <= events["boost"] + noise
+    yield "defrag at least 99.9 % below vanilla", events["defrag"] <= 0.001 * events["vanilla"]
+    if mode == "madvise":
+        yield f"stall: huge faults at least 95 % ({huge['stall']:.1f})", huge["stall"] >= 95
+        yield f"defrag: huge faults at least 99 % ({huge['defrag']:.1f})", huge["defrag"] >= 99
+    else:
+        base = {policy: mean_of(results[policy], lambda run: run["base"]["mean_ns"]) for policy in ("boost", "defrag")}
+        yield f"defrag: base fault at most 1.2x boost's ({base['defrag'] / max(base['boost'], 1):.2f}x)", \
+            base["defrag"] <= 1.2 * base["boost"]
+
+
+def write_docs(text):
+    path = paths.absolute(PAGE)
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    page, count = re.subn(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.S)
+    if not count:
+        raise SystemExit(f"ballonet: {PAGE} has no place for the table ({BEGIN})")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(page)
+
+
+def main(args):
+    images.build_for(Machine())
+    policies, runs = args.policies.split(","), defaultdict(lambda: defaultdict(list))
+    settings = [(int(nodes), mode) for nodes in args.nodes.split(",") for mode in args.modes.split(",")]
+    for seed in range(1, args.seeds + 1):  # seeds outermost: what else the host does hits all policies alike
+        for nodes, mode in settings:
+            for policy in policies:
+                result = run_once(args, policy, nodes, mode, seed)
+                runs[nodes, mode][policy].append(result)
+                say(f"seed {seed}, {nodes} node{'s' * (nodes > 1)}, {mode}, {policy}: {result['extfrag']} events, "
+                    f"{share(result):.1f} % huge, {result['ns'] / 1e9:.1f} s")
+    text, missed = [], 0
+    for nodes, mode in settings:
+        results = runs[nodes, mode]
+        vanilla = mean_of(results["vanilla"], lambda run: run["extfrag"]) if "vanilla" in results else 0
+        text.append(f"{nodes} node{'s' * (nodes > 1)}, {mode}, {args.memory}, {max(args.smp, nodes)} CPUs, {args.seeds} seeds:")
+        text.append(table(HEAD, [row_of(policy, results[policy], vanilla, SOURCE[nodes, mode] if nodes < 3 else {})
+                                 for policy in policies]))
+        for goal, met in goals(results, nodes, mode):
+            text.append(f"  {'met   ' if met else 'MISSED'}  {goal}")
+            missed += not met
+        text.append("")
+    text = "\n".join(text).rstrip()
+    print("\n" + text)
+    with open(paths.absolute(RESULT), "w", encoding="utf-8") as file:
+        json.dump([result for results in runs.values() for list_ in results.values() for result in list_], file)
+    if args.docs:
+        write_docs(f"```\n{text}\n```")
+    return 1 if missed else 0
