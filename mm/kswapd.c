@@ -1,10 +1,9 @@
 /*
  * kswapd: frees memory ahead of need.
  *
- * A run has two tasks. Zones below their high marks are reclaimed for until they are above, with rising effort. Without
- * that need, the pages of the boosts that were there at the start are freed gently: clean pages only, and without
- * raising the effort; then these boosts are taken off, and kcompactd makes whole pageblocks of what was freed. A boost
- * that is ignored because a zone was really short is worked off as part of that.
+ * A run has two tasks. Zones below their high marks are reclaimed for until they are above, with rising effort; real
+ * need comes first. Then the pages of the boosts that were there at the start are freed on top, gently: clean pages
+ * only, and with little effort; these boosts are taken off, and kcompactd makes whole pageblocks of what was freed.
  *
  * Who waits on pfmemalloc_wait is woken when the node can serve direct reclaim again (half of the min marks), when
  * progress was made on a boost without raising the effort, and at the end of a run.
@@ -101,11 +100,11 @@ static void take_off_boosts(const struct run *run)
 }
 
 /* Small orders are made by freeing; large ones are kcompactd's business once there is something to move to. */
-static uint64_t pages_wanted(const struct run *run)
+static uint64_t pages_wanted(const struct run *run, bool for_boost)
 {
 	uint64_t wanted = 0;
 
-	if (run->boost_left)
+	if (for_boost)
 		return MIN(run->boost_left, (uint64_t)PAGEBLOCK_PAGES);
 	for_each_zone_of(run->node, run->highest, zone) wanted +=
 		MAX(READ_ONCE(zone->watermark[WATERMARK_HIGH]), (uint64_t)PAGES_PER_PASS);
@@ -113,22 +112,22 @@ static uint64_t pages_wanted(const struct run *run)
 }
 
 /* One pass; true if it freed what it was to free, so that the next one need not try harder. */
-static bool pass(struct run *run, unsigned int priority, uint64_t *freed)
+static bool pass(struct run *run, bool for_boost, unsigned int priority, uint64_t *freed)
 {
 	struct reclaim reclaim = {
 		.node = run->node,
-		.highest = run->boost_left ? NR_ZONE_TYPES - 1 : run->highest,
+		.highest = for_boost ? NR_ZONE_TYPES - 1 : run->highest,
 		.order = run->order,
 		.priority = priority,
-		.wanted = pages_wanted(run),
+		.wanted = pages_wanted(run, for_boost),
 		.by_kswapd = true,
-		.gently = run->boost_left > 0,
+		.gently = for_boost,
 	};
-	bool for_boost = run->boost_left > 0;
 
 	reclaim_node(&reclaim);
 	*freed += reclaim.reclaimed;
-	run->boost_left -= MIN(run->boost_left, reclaim.reclaimed);
+	if (for_boost)
+		run->boost_left -= MIN(run->boost_left, reclaim.reclaimed);
 	if (can_serve_direct_reclaim(run) || (for_boost && reclaim.reclaimed))
 		wake_sleepers(&run->node->kswapd);
 	return reclaim.reclaimed >= reclaim.wanted || (for_boost && reclaim.reclaimed);
@@ -137,6 +136,7 @@ static bool pass(struct run *run, unsigned int priority, uint64_t *freed)
 static void balance(struct run *run)
 {
 	unsigned int priority = RECLAIM_PRIORITY_FIRST;
+	bool for_boost = false;
 	uint64_t freed = 0;
 
 	note_boosts(run);
@@ -146,12 +146,12 @@ static void balance(struct run *run)
 
 		if (balanced && !run->boost_left)
 			break;
-		if (!balanced && run->boost_left) {
-			run->boost_left = 0; /* real need comes first */
+		if (balanced != for_boost) { /* the other task begins, or comes between */
+			for_boost = balanced;
 			priority = RECLAIM_PRIORITY_FIRST;
 		}
-		if (!pass(run, priority, &freed)) {
-			if (priority == (run->boost_left ? LEAST_GENTLE_EFFORT : 1))
+		if (!pass(run, for_boost, priority, &freed)) {
+			if (priority == (for_boost ? LEAST_GENTLE_EFFORT : 1))
 				break;
 			priority--;
 		}

@@ -228,6 +228,8 @@ KTEST(policy, sysctls_refuse_what_is_out_of_range)
 		{"frag_policy", "none"},
 		{"frag_policy", ""},
 		{"fragment_stall_order", "11"},
+		{"lowmem_reserve_ratio", "1 2"},
+		{"lowmem_reserve_ratio", "1 2 many"},
 	};
 	char path[64], before[128], after[128];
 
