@@ -1,3 +1,3 @@
-both += $(addprefix workloads/,run.c churn.c faults.c frag.c page_array.c latency.c scatter.c thpfioscale.c touch.c patterns.c hints.c)
+both += $(addprefix workloads/,run.c churn.c faults.c frag.c noisy.c page_array.c latency.c scatter.c thpfioscale.c touch.c patterns.c hints.c)
 both += workloads/gpu.c
 both += workloads/balloon_floor.c

@@ -58,9 +58,20 @@ KTEST(workloads, churn_finds_nothing_wrong_and_gives_all_back)
 	EXPECT_OK(t, memory_check());
 }
 
+KTEST(workloads, noisy_gives_all_back_and_counts_every_round)
+{
+	EXPECT_EQ(t, run("run noisy threads=3 blocks=5 order=2 rounds=1000"), 0);
+	EXPECT(t, strstr(shown, "noisy: 3000 rounds, 0 failed, 0 blocks wrong"));
+	EXPECT_EQ(t, figure("count"), 3000u);
+	EXPECT_EQ(t, workload_pages(), 0u);
+	EXPECT_OK(t, memory_check());
+}
+
 KTEST(workloads, nonsense_is_refused_before_anything_starts)
 {
 	EXPECT(t, run("run churn threads=0") == -EINVAL && strstr(shown, "wants 1 to"));
+	EXPECT(t, run("run noisy blocks=65") == -EINVAL && strstr(shown, "wants 1 to"));
+	EXPECT(t, run("run noisy order=11") == -EINVAL && strstr(shown, "wants 1 to"));
 	EXPECT(t, run("run frag colour=red") == -EINVAL && strstr(shown, "unknown parameter colour"));
 	EXPECT(t, run("run thpfioscale policy=none") == -EINVAL && strstr(shown, "wants mode="));
 	EXPECT(t, run("run thpfioscale mode=never") == -EINVAL && strstr(shown, "wants mode="));
