@@ -9,8 +9,9 @@
  *
  * Files: trace, tracing_on, trace_pipe-less: reading `trace` shows the rings merged by time, writing to it clears
  * them; events/enable, events/<system>/enable, events/<system>/<event>/{enable,format}; buffer_size_kb.
- * A line of `trace`:  "<name>-<id>  [003] .....  12.345678: mm_page_alloc: pfn=0x.. order=0".
- * A full ring drops the oldest; how many is said on top. Emitting is allowed anywhere, interrupts too.
+ * options/classic: 1 leaves out the column of flags, and shows events as older kernels did, for scripts that parse
+ * those. A line of `trace`:  "<name>-<id>  [003] .....  12.345678: mm_page_alloc: pfn=0x.. order=0". A full ring drops
+ * the oldest; how many is said on top. Emitting is allowed anywhere, interrupts too.
  */
 #pragma once
 
@@ -20,6 +21,7 @@ struct trace_event {
 	const char *system, *name;
 	const char *fields, *format, *arguments; /* as they stand in the source, for the format file */
 	void (*show)(struct sink *out, const void *record);
+	void (*show_classic)(struct sink *out, const void *record); /* if it differs; see options/classic */
 	uint16_t record_bytes;
 	bool enabled;
 };

@@ -19,20 +19,35 @@ extern struct trace_event *const __stop_ktrace_events[] WEAK;
 
 /* ---- trace ---- */
 
+static struct vfile_int classic = {.min = 0, .max = 1};
+
+static void show_event(struct sink *out, const struct trace_event *event, const void *record)
+{
+	bool old = load_relaxed(&classic.value) && event->show_classic;
+
+	sink_printf(out, "%s: ", event->name);
+	(old ? event->show_classic : event->show)(out, record);
+}
+
+static void show_flags(struct sink *out, const struct trace_header *header)
+{
+	if (!load_relaxed(&classic.value))
+		sink_printf(out, " %c.%c%c.", header->irqs_off ? 'd' : '.', header->in_interrupt ? 'h' : '.',
+			    header->preempt_off ? '1' : '.');
+}
+
 static void show_record(unsigned int cpu, const struct trace_header *header, const void *record, void *context)
 {
 	struct sink *out = context;
 	uint64_t us = header->time_ns / NS_PER_US;
 
-	sink_printf(out, "%16s-%-7u [%03u] %c.%c%c. %5llu.%06llu: ", header->thread_name, header->thread_id, cpu,
-		    header->irqs_off ? 'd' : '.', header->in_interrupt ? 'h' : '.', header->preempt_off ? '1' : '.',
-		    (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
-	if (header->event) {
-		sink_printf(out, "%s: ", header->event->name);
-		header->event->show(out, record);
-	} else {
+	sink_printf(out, "%16s-%-7u [%03u]", header->thread_name, header->thread_id, cpu);
+	show_flags(out, header);
+	sink_printf(out, " %5llu.%06llu: ", (unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
+	if (header->event)
+		show_event(out, header->event, record);
+	else
 		sink_printf(out, "tracing_mark_write: %.*s", (int)header->record_bytes, (const char *)record);
-	}
 	sink_printf(out, "\n");
 }
 
@@ -272,6 +287,8 @@ int trace_init(void)
 {
 	int error = vfile_add(TRACING "/events/enable", &system_enable, NULL);
 
+	if (!error)
+		error = vfile_add_int(TRACING "/options/classic", &classic);
 	for (size_t i = 0; !error && i < ARRAY_SIZE(files); i++)
 		error = vfile_add(files[i].path, &files[i].ops, NULL);
 	for (struct trace_event *const *at = __start_ktrace_events; !error && at < __stop_ktrace_events; at++)

@@ -11,6 +11,7 @@
 #include "mm/page_cache.h"
 #include "mm/pcp.h"
 #include "mm/slab.h"
+#include "mm/trace.h"
 #include "mm/vmstat.h"
 #include "mm/watermark.h"
 
@@ -274,6 +275,7 @@ static const struct {
 
 int memory_files_init(void)
 {
+	memory_trace_init();
 	for (size_t at = 0; at < ARRAY_SIZE(files); at++) {
 		int error = vfile_add(files[at].path, &files[at].ops, NULL);
 

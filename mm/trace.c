@@ -61,6 +61,24 @@ TRACE_EVENT_DEFINE(kmem, mm_page_alloc_extfrag,
 		   r->page, r->pfn, r->alloc_order, r->fallback_order, (int)PAGEBLOCK_ORDER, r->alloc_migratetype,
 		   r->fallback_migratetype, r->fallback_order < (int)PAGEBLOCK_ORDER, r->change_ownership);
 
+/* Page without 0x, pfn decimal: as the page-allocation scripts of Linux and mmtests parse it. */
+static void show_classic_extfrag(struct sink *out, const void *record)
+{
+	const struct trace_record_mm_page_alloc_extfrag *r = record;
+
+	sink_printf(out,
+		    "page=%lx pfn=%lu alloc_order=%d fallback_order=%d pageblock_order=%d alloc_migratetype=%d "
+		    "fallback_migratetype=%d fragmenting=%d change_ownership=%d",
+		    (unsigned long)(uintptr_t)r->page, r->pfn, r->alloc_order, r->fallback_order, (int)PAGEBLOCK_ORDER,
+		    r->alloc_migratetype, r->fallback_migratetype, r->fallback_order < (int)PAGEBLOCK_ORDER,
+		    r->change_ownership);
+}
+
+void memory_trace_init(void)
+{
+	trace_event_mm_page_alloc_extfrag.show_classic = show_classic_extfrag;
+}
+
 TRACE_EVENT_DEFINE(kmem, mm_fragmentation_stall, "nid=%d duration=%u", r->nid, r->duration);
 TRACE_EVENT_DEFINE(vmscan, mm_vmscan_direct_reclaim_begin, "order=%d gfp_flags=%s", r->order, GFP_TEXT(r->gfp_flags));
 TRACE_EVENT_DEFINE(vmscan, mm_vmscan_direct_reclaim_end, "nr_reclaimed=%lu", r->nr_reclaimed);

@@ -25,6 +25,9 @@ TRACE_EVENT_DECLARE(mm_vmscan_kswapd_sleep, int32_t nid;);
 TRACE_EVENT_DECLARE(mm_vmscan_kswapd_wake, int32_t nid; int32_t order;);
 TRACE_EVENT_DECLARE(mm_vmscan_wakeup_kswapd, int32_t nid; int32_t order; uint32_t gfp_flags;);
 
+/* Once, before there are readers. */
+void memory_trace_init(void);
+
 /* @page may be NULL: the allocation failed. */
 void trace_page_alloc_slow(const struct page *page, unsigned int order, enum migratetype mt, uint32_t gfp);
 void trace_page_free_slow(const struct page *page, unsigned int order);

@@ -1,0 +1,53 @@
+"""Workloads as programs see them: their result line, their trace in both forms, and that a run can be repeated."""
+import json
+import re
+
+# The regular expressions of Linux's trace-pagealloc-postprocess.pl, for today's text and for the classic one.
+CLASSIC_LINE = re.compile(r"\s*([a-zA-Z0-9-]*)\s*(\[[0-9]*\])\s*([0-9.]*):\s*([a-zA-Z_]*):\s*(.*)")
+CLASSIC_DETAILS = re.compile(
+    r"page=([0-9a-f]*) pfn=([0-9]*) alloc_order=([-0-9]*) fallback_order=([-0-9]*) pageblock_order=([-0-9]*) "
+    r"alloc_migratetype=([-0-9]*) fallback_migratetype=([-0-9]*) fragmenting=([-0-9]) change_ownership=([-0-9])")
+TODAY = re.compile(
+    r"\s*(\S+)\s+(\[[0-9]*\])\s+([d.][.N][h.][0-9.][.])\s+([0-9.]*): (mm_page_alloc_extfrag): page=0x[0-9a-f]+ "
+    r"pfn=0x[0-9a-f]+ alloc_order=\d+ fallback_order=\d+ pageblock_order=9 .*fragmenting=[01] change_ownership=[01]")
+EXTFRAG = "/sys/kernel/tracing/events/kmem/mm_page_alloc_extfrag/enable"
+
+ICOUNT = {"accel": "tcg,thread=single", "extra": ["-icount", "shift=0,sleep=off"], "memory": "256M", "smp": 2}
+
+
+def test_the_fallback_event_in_todays_and_in_the_classic_form(boot):
+    guest = boot(memory="256M", smp=2)
+    assert guest.sh(f"echo 1 > {EXTFRAG}").status == 0
+    assert guest.sh("run churn operations=20000 fill=95").status == 0
+    assert guest.sh("echo 0 > /sys/kernel/tracing/tracing_on").status == 0
+    today = [line for line in guest.sh("cat /sys/kernel/tracing/trace").lines if "extfrag" in line]
+    assert guest.sh("echo 1 > /sys/kernel/tracing/options/classic").status == 0
+    classic = [line for line in guest.sh("cat /sys/kernel/tracing/trace").lines if "extfrag" in line]
+    assert today and len(today) == len(classic)
+    for new, old in zip(today, classic):
+        assert TODAY.fullmatch(new), new
+        line = CLASSIC_LINE.fullmatch(old)
+        assert line and line[4] == "mm_page_alloc_extfrag", old
+        details = CLASSIC_DETAILS.fullmatch(line[5])
+        assert details, old
+        assert int(details[2]) == int(re.search(r"pfn=(0x[0-9a-f]+)", new)[1], 16)
+
+
+def test_two_runs_with_one_seed_are_the_same_to_the_byte(start):
+    """Times included, by QEMU's instruction counter; another seed gives another run."""
+    texts = []
+    for seed in (1, 1, 2):
+        guest = start(f'run="run churn operations=5000 threads=2 seed={seed}; run frag rounds=3 seed={seed}; exit"', **ICOUNT)
+        assert guest.wait(120).kind.value == 0
+        texts.append(guest.console)
+    assert texts[0] == texts[1]
+    assert texts[0].replace("seed=1", "seed=2") != texts[2]
+
+
+def test_every_result_line_is_json(boot):
+    guest = boot(memory="256M", smp=2)
+    for line in ("churn operations=2000", "frag rounds=1", "thpfioscale written=20 mapped=10"):
+        reply = guest.sh(f"run {line}", timeout=120)
+        assert reply.status == 0, reply.output
+        result = json.loads(next(text for text in reply.lines if text.startswith("json "))[5:])
+        assert result["workload"] == line.split()[0]
