@@ -211,12 +211,25 @@ static int kswapd_main(void *argument)
 	return 0;
 }
 
+/* Given up on, unless somebody has freed memory since. */
+static bool is_hopeless(struct node *node)
+{
+	if (load_relaxed(&node->kswapd.failures) < MAX_FAILURES)
+		return false;
+	for_each_zone_of(node, NR_ZONE_TYPES - 1, zone)
+	{
+		if (zone_free_pages(zone) > READ_ONCE(zone->watermark[WATERMARK_HIGH]))
+			store_relaxed(&node->kswapd.failures, 0);
+	}
+	return load_relaxed(&node->kswapd.failures) >= MAX_FAILURES;
+}
+
 void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest)
 {
 	struct kswapd *kswapd = &node->kswapd;
 	bool news;
 
-	if (!READ_ONCE(kswapd->thread) || READ_ONCE(kswapd->failures) >= MAX_FAILURES)
+	if (!READ_ONCE(kswapd->thread) || is_hopeless(node))
 		return;
 	spin_lock(&kswapd->lock);
 	news = !kswapd->asked;

@@ -102,6 +102,10 @@ KTEST(virtqueue_checked, each_misuse_is_named)
 		EXPECT(t, host_panics(memory_twice_in_one_chain, &misuse, "0x1000 is handed to the device"));
 		EXPECT(t, host_panics(the_ring_as_a_buffer, &misuse, "is memory of the ring itself"));
 		EXPECT(t, host_panics(one_token_twice, &misuse, "two buffers with the token"));
+#ifndef BALLONET_TSAN /* it allows no new threads in a forked process */
 		EXPECT(t, host_panics(two_threads_at_once, &misuse, "while another thread is in a call on this queue"));
+#else
+		(void)two_threads_at_once;
+#endif
 	}
 }

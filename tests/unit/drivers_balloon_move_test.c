@@ -256,7 +256,7 @@ static int move_again_and_again(void *argument)
 		order = page_order(from);
 		to = alloc_pages(GFP_MOVE | GFP_NOWARN, order);
 		if (to && moving->ops->migrate(from, to) == 0) {
-			moving->moved++;
+			store_relaxed(&moving->moved, moving->moved + 1);
 			free_pages(from, order);
 			continue;
 		}
@@ -282,7 +282,8 @@ KTEST(balloon_move, while_targets_change_and_the_device_is_reset)
 		moving.first_pfn = page_to_pfn(held_block(moving.device, MAX_ORDER, &order)) & ~0x3fffull;
 		thread = thread_spawn("mover", move_again_and_again, &moving);
 		REQUIRE(t, !IS_ERR(thread));
-		for (uint32_t flap = 0; flap < 60; flap++) {
+		/* Sixty times, and on slow machines until something could be moved. */
+		for (uint32_t flap = 0; flap < 60 || (!load_relaxed(&moving.moved) && flap < 10000); flap++) {
 			scripted_balloon_set_target(moving.device, flap * 7919 % PAGES);
 			sleep_ns(NS_PER_MS);
 			if (flap % 20 == 19)

@@ -6,6 +6,7 @@
 #include "kernel/ktest.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "lib/atomic.h"
 #include "mm/memory.h"
 #include "mm/watermark.h"
 
@@ -64,4 +65,18 @@ KTEST(kswapd, who_waits_is_woken_after_a_run)
 	kswapd_wake(&memory.nodes[0], GFP_KERNEL, 0, ZONE_NORMAL);
 	EXPECT(t, wait_event_timeout(&kswapd->pfmemalloc_wait, has_progressed(&before), 20 * NS_PER_S));
 	EXPECT(t, time_ns() - start < 20 * NS_PER_S); /* woken, not timed out */
+}
+
+KTEST(kswapd, who_was_given_up_on_is_woken_once_there_is_memory)
+{
+	struct kswapd *kswapd = &memory.nodes[0].kswapd;
+	uint64_t before, start = time_ns();
+
+	need_kswapd(t);
+	store_relaxed(&kswapd->failures, 1000);
+	before = READ_ONCE(kswapd->progress);
+	kswapd_wake(&memory.nodes[0], GFP_KERNEL, 0, ZONE_NORMAL);
+	EXPECT(t, wait_event_timeout(&kswapd->pfmemalloc_wait, has_progressed(&before), 20 * NS_PER_S));
+	EXPECT(t, time_ns() - start < 20 * NS_PER_S);
+	EXPECT_EQ(t, load_relaxed(&kswapd->failures), 0u);
 }
