@@ -67,12 +67,29 @@ uint64_t memory_reserve_pages(void)
 	return pages;
 }
 
+/* A node's daemons wait meanwhile. */
+static int check_node(struct node *node)
+{
+	int result = 0;
+
+	mutex_lock(&node->kswapd.working);
+	mutex_lock(&node->kcompactd.working);
+	for (unsigned int type = 0; type < NR_ZONE_TYPES; type++)
+		if (node->zones[type] && zone_check(node->zones[type]))
+			result = -EINVAL;
+	mutex_unlock(&node->kcompactd.working);
+	mutex_unlock(&node->kswapd.working);
+	return result;
+}
+
 int memory_check(void)
 {
 	int result = 0;
 
 	page_hinting_hold();
-	for_each_zone(zone) if (zone_check(zone)) result = -EINVAL;
+	for (uint32_t node = 0; node < memory.nr_nodes; node++)
+		if (check_node(&memory.nodes[node]))
+			result = -EINVAL;
 	page_hinting_release();
 	return result;
 }

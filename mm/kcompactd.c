@@ -132,7 +132,9 @@ static void wait_and_look(struct node *node, uint64_t *pause_ns)
 	if (READ_ONCE(kcompactd->asked) || thread_should_stop())
 		return;
 	/* A machine that is idle, or beyond help, shall not be woken often. */
+	mutex_lock(&kcompactd->working);
 	*pause_ns = look(node) || looked_for ? LOOK_SOONEST_NS : MIN(2 * *pause_ns, LOOK_LATEST_NS);
+	mutex_unlock(&kcompactd->working);
 }
 
 static int kcompactd_run(void *argument)
@@ -149,7 +151,9 @@ static int kcompactd_run(void *argument)
 			wait_and_look(node, &pause_ns);
 			continue;
 		}
+		mutex_lock(&node->kcompactd.working);
 		compact_on_demand(node, order, highest);
+		mutex_unlock(&node->kcompactd.working);
 		pause_ns = LOOK_SOONEST_NS;
 	}
 	return 0;
@@ -158,6 +162,7 @@ static int kcompactd_run(void *argument)
 void kcompactd_init(struct kcompactd *kcompactd)
 {
 	*kcompactd = (struct kcompactd){0};
+	mutex_init(&kcompactd->working, "kcompactd working");
 	wait_queue_init(&kcompactd->wait);
 	spin_lock_init(&kcompactd->lock, "kcompactd");
 }

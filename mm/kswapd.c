@@ -205,8 +205,10 @@ static int kswapd_main(void *argument)
 	thread_be_urgent();
 	while (!thread_should_stop()) {
 		wait_event(&kswapd->wait, READ_ONCE(kswapd->asked) || thread_should_stop());
+		mutex_lock(&kswapd->working);
 		if (!thread_should_stop())
 			run_once(kswapd);
+		mutex_unlock(&kswapd->working);
 	}
 	return 0;
 }
@@ -246,6 +248,7 @@ void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_
 void kswapd_init(struct kswapd *kswapd)
 {
 	*kswapd = (struct kswapd){0};
+	mutex_init(&kswapd->working, "kswapd working");
 	wait_queue_init(&kswapd->wait);
 	wait_queue_init(&kswapd->pfmemalloc_wait);
 	spin_lock_init(&kswapd->lock, "kswapd");
