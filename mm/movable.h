@@ -20,7 +20,7 @@ struct movable_ops {
 	 * -EAGAIN (try later), -EBUSY (pinned): nothing has changed, @from is still isolated and @to the caller's. May
 	 * sleep.
 	 */
-	int (*migrate)(struct page *from, struct page *to) MUST_CHECK;
+	int (*migrate)(struct page *from, struct page *to);
 	/* Back to where it was before isolate. */
 	void (*put_back)(struct page *page);
 };

@@ -2,6 +2,8 @@
 import json
 import re
 
+from ballonet_lib import paths
+
 # The regular expressions of Linux's trace-pagealloc-postprocess.pl, for today's text and for the classic one.
 CLASSIC_LINE = re.compile(r"\s*([a-zA-Z0-9-]*)\s*(\[[0-9]*\])\s*([0-9.]*):\s*([a-zA-Z_]*):\s*(.*)")
 CLASSIC_DETAILS = re.compile(
@@ -51,3 +53,10 @@ def test_every_result_line_is_json(boot):
         assert reply.status == 0, reply.output
         result = json.loads(next(text for text in reply.lines if text.startswith("json "))[5:])
         assert result["workload"] == line.split()[0]
+
+
+def test_the_documented_matrix_is_what_the_consumers_ask(boot):
+    with open(paths.absolute("docs/address-spaces.md"), encoding="utf-8") as file:
+        page = file.read()
+    table = page.split("<!-- matrix: begin -->\n")[1].split("\n<!-- matrix: end -->")[0]
+    assert boot(memory="256M", smp=2).sh("cat /sys/kernel/debug/vm_matrix").output.strip() == table
