@@ -76,7 +76,8 @@ static void show_cell(struct sink *out, const struct cell *cell, bool plain)
 	else if (plain || cell->kind >= MIGRATE_TYPES)
 		sink_printf(out, "%c", full && cell->kind < MIGRATE_TYPES ? letter - 'a' + 'A' : letter);
 	else
-		sink_printf(out, "\x1b[%sm%s", kinds[cell->kind].colour, eighths[(cell->used * 8 - 1) / cell->pages]);
+		sink_printf(out, "\x1b[%sm%s", kinds[cell->kind].colour,
+			    eighths[(cell->used * 8 - 1) / MAX(cell->pages, 1u)]);
 }
 
 static void show_zone(struct sink *out, const struct zone *zone, bool plain)
