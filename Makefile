@@ -71,6 +71,7 @@ objects := $(patsubst %,$(BUILD)/%.o,$(guest_sources))
 kernel: $(BUILD)/ballonet$(VARIANT).elf
 
 # Files that implement the sanitizers or work on what they close are not instrumented (sanitizer_exempt in sources.mk).
+$(sanitizer_exempt:%=$(BUILD)/%.o): $(wildcard $(FOLDERS:%=%/sources.mk))
 $(BUILD)/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	@$(CC) $(filter-out $(if $(filter $<,$(sanitizer_exempt)),-fsanitize=%),$(guest_cflags)) -c $< -o $@

@@ -3,6 +3,7 @@
  */
 #include "mm/contig.h"
 
+#include "kernel/kasan.h"
 #include "lib/string.h"
 #include "mm/buddy.h"
 #include "mm/cma.h"
@@ -67,8 +68,10 @@ static bool take_page_at(struct zone *zone, uint64_t pfn, enum page_owner owner)
 	spin_lock(&zone->lock);
 	taken = buddy_take_range_locked(zone, index, 1);
 	spin_unlock(&zone->lock);
-	if (taken)
+	if (taken) {
 		pcp_adopt(zone, index, 0, owner);
+		kasan_unpoison(page_address(zone_page(zone, index)), PAGE_SIZE);
+	}
 	return taken;
 }
 
