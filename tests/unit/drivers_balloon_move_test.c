@@ -239,6 +239,14 @@ struct moving {
 	uint64_t first_pfn, moved, refused;
 };
 
+/* Near one that is in the balloon there will be others. */
+static uint64_t first_pfn_to_try(const struct scripted_balloon *device)
+{
+	unsigned int order = 0;
+
+	return page_to_pfn(held_block(device, MAX_ORDER, &order)) & ~0x3fffull;
+}
+
 /* As compaction: finds what the tag calls the balloon's, wherever it is. */
 static int move_again_and_again(void *argument)
 {
@@ -249,7 +257,7 @@ static int move_again_and_again(void *argument)
 		struct page *from, *to;
 		unsigned int order;
 
-		pfn = pfn < moving->first_pfn + 0x8000 ? pfn + 1 : moving->first_pfn;
+		pfn = pfn < load_relaxed(&moving->first_pfn) + 0x8000 ? pfn + 1 : load_relaxed(&moving->first_pfn);
 		from = pfn_to_page(pfn);
 		if (!pfn_valid(pfn) || page_owner(from) != PAGE_OWNER_BALLOON || !moving->ops->isolate(from))
 			continue;
@@ -273,13 +281,11 @@ KTEST(balloon_move, while_targets_change_and_the_device_is_reset)
 	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
 		struct moving moving = {.t = t};
 		uint64_t owned = balloon_pages();
-		unsigned int order = 0;
 		struct thread *thread;
 
 		moving.device = inflated(t, methods[i] | BIT(BALLOON_F_DEFLATE_ON_OOM), &moving.ops);
 		REQUIRE(t, moving.device);
-		/* Near one that is in the balloon there will be others. */
-		moving.first_pfn = page_to_pfn(held_block(moving.device, MAX_ORDER, &order)) & ~0x3fffull;
+		moving.first_pfn = first_pfn_to_try(moving.device);
 		thread = thread_spawn("mover", move_again_and_again, &moving);
 		REQUIRE(t, !IS_ERR(thread));
 		for (uint32_t flap = 0; flap < 60; flap++) {
@@ -293,7 +299,9 @@ KTEST(balloon_move, while_targets_change_and_the_device_is_reset)
 		}
 		scripted_balloon_set_target(moving.device, PAGES);
 		EXPECT(t, scripted_balloon_reaches(moving.device, PAGES, WAIT_NS));
-		/* On slow machines nothing may have moved so far, between the resets. */
+		/* On slow machines nothing may have moved so far, between the resets, and the blocks are elsewhere now.
+		 */
+		store_relaxed(&moving.first_pfn, first_pfn_to_try(moving.device));
 		for (uint64_t end = wait_deadline(WAIT_NS); !load_relaxed(&moving.moved) && time_ns() < end;)
 			sleep_ns(NS_PER_MS);
 		store_release(&moving.stop, true);
