@@ -42,12 +42,13 @@ static unsigned int height_for(uint64_t index)
 /* ---- spares -------------------------------------------------------------------------------------------------------
  */
 
-/* Most: the levels to grow, and a new path from there down. */
+/* Most: the levels to grow, and a new path from there down. Without the lock the tree changes: it is looked at once. */
 static uint32_t nodes_needed(const struct cache_file *file, uint64_t index)
 {
-	unsigned int height = MAX(READ_ONCE(file->height), height_for(index));
+	unsigned int now = READ_ONCE(file->height), wanted = height_for(index);
+	unsigned int height = MAX(now, wanted);
 
-	return READ_ONCE(file->height) ? height - READ_ONCE(file->height) + height - 1 : height;
+	return now ? height - now + height - 1 : height;
 }
 
 int cache_tree_prepare(struct cache_file *file, uint64_t index, uint32_t gfp, struct cache_spares *spares)

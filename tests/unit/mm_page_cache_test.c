@@ -307,6 +307,46 @@ static int move_about(void *argument UNUSED)
 	return 0;
 }
 
+/* The root goes up by one level and the tree is emptied, again and again. */
+static int grow_and_empty(void *file)
+{
+	while (!load_relaxed(&stress.stop)) {
+		for (uint64_t index = 0; index < 2 * CACHE_TREE_SLOTS; index += CACHE_TREE_SLOTS) {
+			struct page *page = cache_get_page(file, index, GFP_TEST);
+
+			if (page)
+				page_put(page);
+		}
+		cache_file_truncate(file);
+	}
+	return 0;
+}
+
+/* Spares are counted without the lock: a height that was read twice once gave four thousand million of them. */
+KTEST(page_cache, nodes_are_prepared_while_the_tree_grows_and_is_emptied)
+{
+	uint64_t end = time_ns() + (ktest_hosted() ? 200 : 60) * NS_PER_MS;
+	struct cache_file *file = open_file(t, 77);
+	struct cache_spares spares = {0};
+	struct thread *thread;
+
+	REQUIRE(t, file);
+	stress.stop = false;
+	thread = thread_spawn("grower", grow_and_empty, file);
+	REQUIRE(t, !IS_ERR(thread));
+	while (time_ns() < end) {
+		EXPECT_OK(t, cache_tree_prepare(file, 0, GFP_TEST, &spares));
+		if (spares.count > 2)
+			break; /* height 2 takes one to grow and one to go down */
+		cache_spares_free(&spares);
+	}
+	EXPECT(t, spares.count <= 2);
+	store_relaxed(&stress.stop, true);
+	thread_join(thread);
+	cache_spares_free(&spares);
+	expect_sound(t);
+}
+
 KTEST(page_cache, readers_reclaim_truncation_and_migration_together)
 {
 	uint64_t end = time_ns() + (ktest_hosted() ? 1000 : 300) * NS_PER_MS;
