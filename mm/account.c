@@ -8,6 +8,7 @@
 #include "kernel/printk.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mm/daemon.h"
 #include "mm/hinting.h"
 #include "mm/memory.h"
 #include "mm/pcp.h"
@@ -67,29 +68,14 @@ uint64_t memory_reserve_pages(void)
 	return pages;
 }
 
-/* A node's daemons wait meanwhile. */
-static int check_node(struct node *node)
-{
-	int result = 0;
-
-	mutex_lock(&node->kswapd.working);
-	mutex_lock(&node->kcompactd.working);
-	for (unsigned int type = 0; type < NR_ZONE_TYPES; type++)
-		if (node->zones[type] && zone_check(node->zones[type]))
-			result = -EINVAL;
-	mutex_unlock(&node->kcompactd.working);
-	mutex_unlock(&node->kswapd.working);
-	return result;
-}
-
 int memory_check(void)
 {
 	int result = 0;
 
 	page_hinting_hold();
-	for (uint32_t node = 0; node < memory.nr_nodes; node++)
-		if (check_node(&memory.nodes[node]))
-			result = -EINVAL;
+	daemons_hold();
+	for_each_zone(zone) result = zone_check(zone) ? -EINVAL : result;
+	daemons_release();
 	page_hinting_release();
 	return result;
 }

@@ -16,6 +16,7 @@
 #include "lib/format.h"
 #include "mm/compaction_internal.h"
 #include "mm/compaction_trace.h"
+#include "mm/daemon.h"
 #include "mm/pcp.h"
 #include "mm/vmstat.h"
 
@@ -132,9 +133,9 @@ static void wait_and_look(struct node *node, uint64_t *pause_ns)
 	if (READ_ONCE(kcompactd->asked) || thread_should_stop())
 		return;
 	/* A machine that is idle, or beyond help, shall not be woken often. */
-	mutex_lock(&kcompactd->working);
+	daemon_work_begin();
 	*pause_ns = look(node) || looked_for ? LOOK_SOONEST_NS : MIN(2 * *pause_ns, LOOK_LATEST_NS);
-	mutex_unlock(&kcompactd->working);
+	daemon_work_end();
 }
 
 static int kcompactd_run(void *argument)
@@ -151,9 +152,9 @@ static int kcompactd_run(void *argument)
 			wait_and_look(node, &pause_ns);
 			continue;
 		}
-		mutex_lock(&node->kcompactd.working);
+		daemon_work_begin();
 		compact_on_demand(node, order, highest);
-		mutex_unlock(&node->kcompactd.working);
+		daemon_work_end();
 		pause_ns = LOOK_SOONEST_NS;
 	}
 	return 0;
@@ -162,7 +163,6 @@ static int kcompactd_run(void *argument)
 void kcompactd_init(struct kcompactd *kcompactd)
 {
 	*kcompactd = (struct kcompactd){0};
-	mutex_init(&kcompactd->working, "kcompactd working");
 	wait_queue_init(&kcompactd->wait);
 	spin_lock_init(&kcompactd->lock, "kcompactd");
 }

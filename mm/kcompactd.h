@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "kernel/mutex.h"
+#include "kernel/wait.h"
 #include "mm/zone.h"
 
 struct thread;
@@ -14,7 +14,6 @@ struct thread;
 struct kcompactd {
 	struct thread *thread; /* NULL: not started; wake-ups are then no-ops */
 	struct wait_queue wait;
-	struct mutex working; /* held while it compacts; who checks the books takes it */
 	struct spinlock lock; /* of what is asked for */
 	unsigned int order;
 	enum zone_type highest;

@@ -15,6 +15,7 @@
 #include "lib/errno.h"
 #include "lib/format.h"
 #include "mm/compaction.h"
+#include "mm/daemon.h"
 #include "mm/policy/policy.h"
 #include "mm/reclaim.h"
 #include "mm/trace.h"
@@ -205,10 +206,10 @@ static int kswapd_main(void *argument)
 	thread_be_urgent();
 	while (!thread_should_stop()) {
 		wait_event(&kswapd->wait, READ_ONCE(kswapd->asked) || thread_should_stop());
-		mutex_lock(&kswapd->working);
+		daemon_work_begin();
 		if (!thread_should_stop())
 			run_once(kswapd);
-		mutex_unlock(&kswapd->working);
+		daemon_work_end();
 	}
 	return 0;
 }
@@ -248,7 +249,6 @@ void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_
 void kswapd_init(struct kswapd *kswapd)
 {
 	*kswapd = (struct kswapd){0};
-	mutex_init(&kswapd->working, "kswapd working");
 	wait_queue_init(&kswapd->wait);
 	wait_queue_init(&kswapd->pfmemalloc_wait);
 	spin_lock_init(&kswapd->lock, "kswapd");

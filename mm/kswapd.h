@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "kernel/mutex.h"
+#include "kernel/wait.h"
 #include "mm/zone.h"
 
 struct node;
@@ -15,7 +15,6 @@ struct thread;
 struct kswapd {
 	struct thread *thread; /* NULL: not started; wake-ups are then no-ops */
 	struct wait_queue wait, pfmemalloc_wait;
-	struct mutex working; /* held during a run; who checks the books takes it */
 	struct spinlock lock; /* of what is asked for */
 	unsigned int order;
 	enum zone_type highest;
