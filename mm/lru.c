@@ -23,13 +23,6 @@ const struct lru_owner_ops *lru_owner_ops_of(const struct page *page)
 	return load_acquire(&owner_ops[page_owner(page)]);
 }
 
-bool lru_kind_is_reclaimable(enum lru_list list)
-{
-	if (list == LRU_INACTIVE_FILE || list == LRU_ACTIVE_FILE)
-		return load_acquire(&owner_ops[PAGE_OWNER_PAGE_CACHE]);
-	return list != LRU_UNEVICTABLE && load_acquire(&owner_ops[PAGE_OWNER_ANON]);
-}
-
 void lru_init(struct lru *lru)
 {
 	*lru = (struct lru){0};
@@ -46,9 +39,9 @@ struct lru *lru_of(const struct page *page)
 static enum lru_list list_of(const struct page *page)
 {
 	uint32_t flags = load_relaxed(&page->flags);
-	bool file = page_owner(page) == PAGE_OWNER_PAGE_CACHE;
+	bool file = (flags & PAGE_LAZY_FREE) || page_owner(page) == PAGE_OWNER_PAGE_CACHE;
 
-	if (flags & PAGE_UNEVICTABLE)
+	if (flags & (PAGE_UNEVICTABLE | PAGE_MLOCKED))
 		return LRU_UNEVICTABLE;
 	if (flags & PAGE_ACTIVE)
 		return file ? LRU_ACTIVE_FILE : LRU_ACTIVE_ANON;
@@ -99,6 +92,22 @@ bool lru_remove(struct page *page)
 		remove_locked(lru, page);
 	spin_unlock(&lru->lock);
 	return was_on;
+}
+
+void lru_change(struct page *page, uint32_t set, uint32_t clear)
+{
+	struct lru *lru = lru_of(page);
+	bool was_on;
+
+	spin_lock(&lru->lock);
+	was_on = page_is(page, PAGE_ON_LRU);
+	if (was_on)
+		remove_locked(lru, page);
+	atomic_fetch_or(&page->flags, set);
+	atomic_fetch_and(&page->flags, ~clear);
+	if (was_on)
+		add_locked(lru, page);
+	spin_unlock(&lru->lock);
 }
 
 /* ---- isolation ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,9 @@
  * A page is added to the inactive or the active list of its kind. Being used only sets PAGE_REFERENCED; the hand that
  * comes by from the tail gives such a page a second chance: an inactive one becomes active, an active one stays.
  *
+ * A page whose content may be dropped (PAGE_LAZY_FREE) counts as file, whoever's it is: without swap other anonymous
+ * pages cannot go, and their lists are not scanned.
+ *
  * A page on a list, or isolated from it, has its first page's flags, lru and refcount managed here: PAGE_ON_LRU or
  * PAGE_ISOLATED is set, under the lock never both, and flags are 0 when the page is freed. The page stands for its
  * whole block.
@@ -33,7 +36,7 @@ struct lru {
 	uint64_t isolated; /* pages taken off for reclaim or migration */
 };
 
-/* How an owner gives up one of its pages; PAGE_OWNER_PAGE_CACHE counts as file, all others as anon. */
+/* How an owner gives up one of its pages; PAGE_OWNER_PAGE_CACHE counts as file, PAGE_OWNER_ANON as anon. */
 struct lru_owner_ops {
 	/*
 	 * @page is isolated. True: its owner has forgotten it and dropped its references; the caller's is the last.
@@ -42,10 +45,9 @@ struct lru_owner_ops {
 	bool (*try_free)(struct page *page, bool gently);
 };
 
-/* Once per owner, at boot. Lists of a kind that no owner can free are not scanned. */
+/* Once per owner, at boot. */
 void lru_register_owner(enum page_owner owner, const struct lru_owner_ops *ops);
 const struct lru_owner_ops *lru_owner_ops_of(const struct page *page);
-bool lru_kind_is_reclaimable(enum lru_list list);
 
 void lru_init(struct lru *lru);
 /* The lists of the page's node. */
@@ -54,6 +56,11 @@ struct lru *lru_of(const struct page *page);
 void lru_add(struct page *page);
 /* Off the list, for good; false: it is on none (isolated, perhaps). */
 bool lru_remove(struct page *page);
+/*
+ * Flags that say which list a page belongs to (PAGE_ACTIVE, PAGE_UNEVICTABLE, PAGE_MLOCKED, PAGE_LAZY_FREE) are changed
+ * by who isolated it, or here: on a list, it goes to the head of the right one. The caller has a reference.
+ */
+void lru_change(struct page *page, uint32_t set, uint32_t clear);
 /* Whatever else it is, it was used. */
 static inline void lru_mark_used(struct page *page)
 {

@@ -15,6 +15,7 @@
 #include "mm/cache_tree.h"
 #include "mm/memory.h"
 #include "mm/movable.h"
+#include "mm/reclaim.h"
 #include "mm/shrinker.h"
 #include "mm/slab.h"
 #include "mm/vmstat.h"
@@ -375,7 +376,7 @@ static bool try_free(struct page *page, bool gently)
 /* Both locked by nobody else; the tree's slot goes from one to the other under file->lock. */
 static int replace(struct cache_file *file, struct page *from, struct page *to)
 {
-	uint32_t kept = PAGE_REFERENCED | PAGE_ACTIVE | PAGE_DIRTY;
+	uint32_t kept = PAGE_REFERENCED | PAGE_ACTIVE | PAGE_DIRTY | PAGE_MLOCKED;
 
 	spin_lock(&file->lock);
 	if (load_relaxed(&from->refcount) != 2) {
@@ -461,13 +462,10 @@ static uint64_t drop_list(struct node *node, enum lru_list list)
 			lru_isolate_tail(&node->lru, list, NR_ZONE_TYPES - 1, pages, ARRAY_SIZE(pages), &scanned);
 
 		for (uint32_t at = 0; at < count; at++)
-			if (try_free(pages[at], false)) {
-				lru_forget_isolated(pages[at]);
-				page_put(pages[at]);
-				freed++;
-			} else {
+			if (page_owner(pages[at]) == PAGE_OWNER_PAGE_CACHE)
+				freed += reclaim_isolated(pages[at], false);
+			else
 				lru_put_back(pages[at]);
-			}
 		if (!scanned)
 			break;
 		left -= MIN(left, scanned);

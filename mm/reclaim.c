@@ -35,23 +35,31 @@ static void activate(struct page *page)
 	vm_event(pgactivate);
 }
 
-/* One isolated page. */
-static void free_or_put_back(struct scan *scan, struct page *page)
+bool reclaim_isolated(struct page *page, bool gently)
 {
 	const struct lru_owner_ops *ops = lru_owner_ops_of(page);
+
+	if (!ops || !ops->try_free(page, gently)) {
+		lru_put_back(page);
+		return false;
+	}
+	lru_forget_isolated(page);
+	page_put(page);
+	return true;
+}
+
+static void free_or_put_back(struct scan *scan, struct page *page)
+{
 	uint64_t pages = 1ull << page_order(page);
 
 	scan->dirty += page_is(page, PAGE_DIRTY) ? pages : 0;
 	if (was_used(page)) {
 		activate(page);
 		scan->activated += pages;
-	} else if (!ops || !ops->try_free(page, scan->reclaim->gently)) {
-		lru_put_back(page);
-		scan->kept += pages;
-	} else {
-		lru_forget_isolated(page);
-		page_put(page);
+	} else if (reclaim_isolated(page, scan->reclaim->gently)) {
 		scan->freed += pages;
+	} else {
+		scan->kept += pages;
 	}
 }
 
@@ -119,17 +127,15 @@ static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t 
 	      .referenced = taken - deactivated, .lru = list);
 }
 
-/* Inactive list @list and the active one behind it. */
-static uint64_t shrink_kind(struct reclaim *reclaim, enum lru_list list)
+/* The lists of what can be had again or was given up; there is no swap, so nothing on the others can go. */
+static uint64_t shrink_lists(struct reclaim *reclaim)
 {
 	const struct lru *lru = &reclaim->node->lru;
-	uint64_t inactive = READ_ONCE(lru->pages[list]), active = READ_ONCE(lru->pages[list + 1]);
+	uint64_t inactive = READ_ONCE(lru->pages[LRU_INACTIVE_FILE]), active = READ_ONCE(lru->pages[LRU_ACTIVE_FILE]);
 
-	if (!lru_kind_is_reclaimable(list))
-		return 0;
 	if (active > inactive)
-		shrink_active(reclaim, list + 1, MAX(active >> reclaim->priority, (uint64_t)BATCH));
-	return shrink_inactive(reclaim, list, MAX(inactive >> reclaim->priority, (uint64_t)BATCH));
+		shrink_active(reclaim, LRU_ACTIVE_FILE, MAX(active >> reclaim->priority, (uint64_t)BATCH));
+	return shrink_inactive(reclaim, LRU_INACTIVE_FILE, MAX(inactive >> reclaim->priority, (uint64_t)BATCH));
 }
 
 static void count_pass(const struct reclaim *reclaim, uint64_t scanned, uint64_t freed)
@@ -148,9 +154,7 @@ uint64_t reclaim_node(struct reclaim *reclaim)
 	uintptr_t previous = memalloc_enter();
 	uint64_t scanned = reclaim->scanned, freed;
 
-	freed = shrink_kind(reclaim, LRU_INACTIVE_FILE);
-	if (freed < reclaim->wanted)
-		freed += shrink_kind(reclaim, LRU_INACTIVE_ANON);
+	freed = shrink_lists(reclaim);
 	count_pass(reclaim, reclaim->scanned - scanned, freed);
 	if (!reclaim->gently)
 		shrink_all(reclaim->priority);

@@ -25,6 +25,8 @@ struct reclaim {
 
 /* One pass; the pages it freed, those of slabs too. */
 uint64_t reclaim_node(struct reclaim *reclaim);
+/* One isolated page: freed by its owner, or put back. @gently as above. */
+bool reclaim_isolated(struct page *page, bool gently);
 /*
  * For a request that found too little: passes over the node's neighbours in its zone list until twice what it wants (at
  * least 32 pages) is free, which is what compaction needs to move things to, or priority 0 has been through; the pages

@@ -27,8 +27,9 @@
 #define PTE_NO_EXECUTE BIT(63)
 #define PTE_ADDRESS    0x000ffffffffff000ul
 
-/* Bits 2-3 of a parked entry. PTE_WRITE in it: it will be writable. */
+/* Bits 2-3 of a parked entry; the others in it say what it was and will be again. */
 #define PTE_PARKED_SHIFT 2u
+#define PTE_PARKED_HINT	 BIT(4) /* it will be hinting */
 enum pte_parked {
 	PTE_PARKED_MIGRATION = 1, /* the page is on its way elsewhere: wait */
 	PTE_PARKED_DEVICE = 2,	  /* in memory that the CPU cannot reach: the device must give it back */
@@ -54,7 +55,9 @@ static inline enum pte_parked pte_parked(uint64_t entry)
 static inline uint64_t pte_make_parked(enum pte_parked kind, uint64_t pfn, uint64_t keep)
 {
 	return pfn << 12 | (uint64_t)kind << PTE_PARKED_SHIFT |
-	       (keep & (PTE_WRITE | PTE_PART | PTE_HUGE | PTE_SOFT_DIRTY));
+	       (keep &
+		(PTE_WRITE | PTE_PART | PTE_HUGE | PTE_SOFT_DIRTY | PTE_ACCESSED | PTE_DIRTY | PTE_PARKED_HINT)) |
+	       (keep & PTE_HINT ? PTE_PARKED_HINT : 0);
 }
 
 /* Which entry of a table of @level @address belongs to, and how much one covers. */

@@ -26,12 +26,16 @@ int device_bring_back(struct mm *mm, struct area *area, uint64_t address);
 /*
  * Content, identity and entries of @from go to @to, which is new (refcount 1, the caller's). The caller holds
  * PAGE_LOCKED of @from and one reference to it, and keeps both. 0; -EAGAIN: others hold references, nothing changed.
+ * Counted in pgmigrate_*.
  */
 int migrate_page(struct page *from, struct page *to) MUST_CHECK;
 /* To a new page on @node (NODE_ANY: anywhere), from RAM or a device; the same conditions. The old page is put. */
 int migrate_page_to_node(struct page *from, int node) MUST_CHECK;
 /* As that, for a page just found by its address: @page's reference is consumed. -EBUSY: somebody else moves it. */
 int migrate_found_page(struct page *page, int node) MUST_CHECK;
+
+/* Anonymous pages can be moved by who finds them by their tags, from now on. Once, at boot. */
+void vm_migrate_init(void);
 
 /* Pages that moved to @device, or back from devices to RAM; -errno. Only whole small anonymous pages move. */
 int64_t device_migrate_to(struct mm *mm, uint64_t start, uint64_t bytes, struct device_memory *device);

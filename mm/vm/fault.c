@@ -217,6 +217,8 @@ static int replace_by_copy(const struct fault *fault, uint64_t *entry, uint64_t 
 	}
 	memcpy(page_bytes(page), from, PAGE_SIZE);
 	page_mapped(page);
+	if (unlikely(fault->area->flags & AREA_LOCKED))
+		mlock_page(fault->area, fault->address, entry_for_page(fault->area, page, true));
 	spin_lock(&mm->table_lock);
 	now = entry_get(entry);
 	if ((now ^ value) & ~PTE_ACCESSED) {

@@ -110,13 +110,14 @@ static int copy_table(struct fork *fork, uint64_t *at, uint64_t end)
 		table_split(fork->parent, *at, from);
 		return COPIED; /* once more, in parts */
 	}
+	to = table_entry(fork->child, *at, level);
+	if (!to)
+		return COPIED; /* a huge entry was split since: the child needs one table more */
 	if (level == 1) {
-		to = table_entry(fork->child, *at, 1);
 		result = copy_entry(fork, *at, from, to);
 		*at = result == COPIED ? end : *at;
 		return result;
 	}
-	to = table_entry(fork->child, *at, 0);
 	for (; *at < end && result == COPIED; from++, to++) {
 		if (entry_get(from) && !entry_get(to))
 			result = copy_entry(fork, *at, from, to);

@@ -6,13 +6,15 @@
  * else maps or holds. From then on the pages are the collapser's; faults wait for mm->lock. If the table maps the parts
  * of one block in order, the block only needs its huge entry back.
  *
- * A split is a migration to oneself: entries are parked, the block becomes 512 pages, and the entries map those.
+ * A split is a migration to oneself: entries are parked, the block leaves its LRU list, so that nobody finds it there,
+ * and becomes 512 pages, and the entries map those.
  */
 #include "mm/vm/huge.h"
 
 #include "kernel/memory.h"
 #include "kernel/vfile.h"
 #include "lib/string.h"
+#include "mm/lru.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/gup.h"
 #include "mm/vm/page.h"
@@ -240,25 +242,37 @@ uint64_t huge_collapse_pass(struct mm *mm)
 
 /* ---- splitting ---- */
 
-int huge_split(struct page *page)
+static void make_512(struct page *page)
 {
-	uint32_t carried = page->flags & (PAGE_DIRTY | PAGE_REFERENCED | PAGE_MLOCKED);
+	const uint32_t carried = PAGE_DIRTY | PAGE_REFERENCED | PAGE_ACTIVE | PAGE_MLOCKED;
+	uint32_t flags = load_relaxed(&page->flags) & carried;
 	struct family *family = page->mapping;
 	uint64_t index = page->index;
-	struct parking parking;
 
-	page_split_entries(page);
-	parking = page_park_entries(page);
-	if (load_relaxed(&page->refcount) != 1) {
-		page_unpark_entries(&parking, page);
-		return -EAGAIN;
-	}
 	split_page(page, 0);
 	for (unsigned int i = 0; i < PTE_ENTRIES; i++) {
 		page[i].mapping = family;
 		page[i].index = index + i;
-		page[i].flags = carried;
+		store_relaxed(&page[i].flags, flags);
+		lru_add(&page[i]);
 	}
+}
+
+int huge_split(struct page *page)
+{
+	struct parking parking;
+	bool was_on_list;
+
+	page_split_entries(page);
+	parking = page_park_entries(page);
+	was_on_list = lru_remove(page); /* else somebody isolated it, and has a reference */
+	if (load_relaxed(&page->refcount) != 1) {
+		if (was_on_list)
+			lru_add(page);
+		page_unpark_entries(&parking, page);
+		return -EAGAIN;
+	}
+	make_512(page);
 	page_unpark_entries(&parking, page);
 	/* Each began with one reference; the first page's is the caller's. */
 	for (unsigned int i = 1; i < PTE_ENTRIES; i++)

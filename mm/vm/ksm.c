@@ -4,6 +4,7 @@
  *
  * Equal now need not be equal in a moment: so the entry is made read-only and flushed first, under table_lock, then
  * compared, then replaced. Whoever wants to write waits for table_lock, finds its entry replaced and gets a copy.
+ * A page that becomes one to merge into, or is merged into, is locked, so that it does not move to another meanwhile.
  *
  * Locking: ksm_lock (mutex) for passes; places_lock (spin) for the nodes' lists of places; nodes_lock (spin, innermost)
  * for what a page's last reference, dropped anywhere, changes.
@@ -16,6 +17,7 @@
 #include "mm/vm/consumers.h"
 #include "mm/vm/gup.h"
 #include "mm/vm/page.h"
+#include "mm/vm/rmap.h"
 #include "mm/vm/zap.h"
 #include "mm/vmstat.h"
 
@@ -27,6 +29,7 @@ struct ksm_node {
 	struct page *page;     /* NULL: gone */
 	uint64_t hash;
 	struct list_node places;
+	uint32_t nr_places;
 };
 
 struct ksm_place {
@@ -57,7 +60,7 @@ void ksm_page_gone(struct page *page)
 
 	spin_lock(&nodes_lock);
 	node->page = NULL;
-	nr_shared--;
+	atomic_dec(&nr_shared);
 	spin_unlock(&nodes_lock);
 }
 
@@ -72,22 +75,36 @@ void ksm_page_moved(struct page *from, struct page *to)
 	spin_unlock(&nodes_lock);
 }
 
-/* With a reference; NULL: it is gone. */
+/* With a reference, locked; NULL: it is gone, or on its way elsewhere. */
 static struct page *node_page(struct ksm_node *node)
 {
 	struct page *page;
 
 	spin_lock(&nodes_lock);
 	page = node->page;
-	if (page) {
-		uint32_t count = load_relaxed(&page->refcount);
-
-		while (count && !atomic_cas(&page->refcount, &count, count + 1))
-			;
-		page = count ? page : NULL;
-	}
+	if (page && !page_get_unless_zero(page))
+		page = NULL;
 	spin_unlock(&nodes_lock);
-	return page;
+	if (!page || page_trylock(page))
+		return page;
+	page_put(page);
+	return NULL;
+}
+
+static void put_node_page(struct page *page)
+{
+	page_unlock(page);
+	page_put(page);
+}
+
+static bool is_gone(const struct ksm_node *node)
+{
+	bool gone;
+
+	spin_lock(&nodes_lock);
+	gone = !node->page;
+	spin_unlock(&nodes_lock);
+	return gone;
 }
 
 int ksm_walk(struct page_walk *walk, struct ksm_node *node)
@@ -115,6 +132,7 @@ static int add_place(struct ksm_node *node, struct family *family, uint64_t addr
 	*place = (struct ksm_place){.family = family, .address = address};
 	spin_lock(&places_lock);
 	list_add(&node->places, &place->node);
+	node->nr_places++;
 	spin_unlock(&places_lock);
 	return 0;
 }
@@ -130,6 +148,34 @@ static void free_node(struct ksm_node *node)
 	kfree(node);
 }
 
+static int one_is_enough(struct page_walk *walk UNUSED, const struct mapped_at *at UNUSED)
+{
+	return 1;
+}
+
+/* Places that have got another page since, when they are many. Entries of a locked page are not parked. */
+static void forget_stale_places(struct ksm_node *node)
+{
+	struct page *page = node->nr_places > 16 ? node_page(node) : NULL;
+	struct page_walk walk = {.page = page, .entry = one_is_enough};
+	struct ksm_place *place, *after;
+
+	if (!page)
+		return;
+	spin_lock(&places_lock);
+	list_for_each_entry_safe(place, after, &node->places, node) {
+		if (node->nr_places <= 2 * load_relaxed(&page->mapcount) ||
+		    family_walk(&walk, place->family, place->address))
+			continue;
+		list_del(&place->node);
+		node->nr_places--;
+		family_put(place->family);
+		kfree(place);
+	}
+	spin_unlock(&places_lock);
+	put_node_page(page);
+}
+
 /* Nodes whose pages nobody has any more. Under ksm_lock. */
 static void reap(void)
 {
@@ -137,10 +183,8 @@ static void reap(void)
 
 	for (unsigned int i = 0; i < BUCKETS && merged[i].next; i++)
 		list_for_each_entry_safe(node, after, &merged[i], node) {
-			struct page *page = node_page(node);
-
-			if (page) {
-				page_put(page);
+			if (!is_gone(node)) {
+				forget_stale_places(node);
 				continue;
 			}
 			list_del(&node->node);
@@ -257,9 +301,7 @@ static struct ksm_node *make_node(const struct candidate *candidate)
 		candidate->page->mapping = node;
 		page_mark(candidate->page, PAGE_KSM);
 		page_unlock(candidate->page);
-		spin_lock(&nodes_lock);
-		nr_shared++;
-		spin_unlock(&nodes_lock);
+		atomic_inc(&nr_shared);
 	}
 	spin_unlock(&candidate->mm->table_lock);
 	mutex_unlock(&candidate->mm->lock);
@@ -282,7 +324,7 @@ static bool merge_with_merged(const struct candidate *candidate)
 		if (!page)
 			continue;
 		done = page != candidate->page && merge(candidate, node, page);
-		page_put(page);
+		put_node_page(page);
 		if (done)
 			break;
 	}
@@ -308,7 +350,11 @@ static bool merge_with_candidate(const struct candidate *candidate, struct list_
 		if (other->hash != candidate->hash || other->page == candidate->page)
 			continue;
 		node = make_node(other);
-		done = node && merge(candidate, node, other->page);
+		done = node && page_trylock(other->page);
+		if (done) {
+			done = merge(candidate, node, other->page);
+			page_unlock(other->page);
+		}
 		forget(other);
 		if (done)
 			return true;

@@ -6,6 +6,8 @@
  * now, which without swap means those that may be dropped. The last three ask for LRU pages: device memory is not
  * reclaimed.
  */
+#include "mm/lru.h"
+#include "mm/reclaim.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/gup.h"
 #include "mm/vm/huge.h"
@@ -37,10 +39,8 @@ static int make_free(struct table_walk *walk, uint64_t address, uint64_t *entry)
 
 	if (!page || load_relaxed(&page->mapcount) != 1 || !page_owner_is_anon(page) || page_is(page, PAGE_KSM))
 		return 0;
-	page_mark(page, PAGE_LAZY_FREE);
-	page_unmark(page, PAGE_DIRTY);
 	entry_clear_bits(entry, PTE_ACCESSED | PTE_DIRTY);
-	page_deactivate(page);
+	lru_change(page, PAGE_LAZY_FREE, PAGE_DIRTY | PAGE_REFERENCED | PAGE_ACTIVE);
 	vm_events(pglazyfree, entry_get(entry) & PTE_HUGE ? PTE_ENTRIES : 1);
 	return 0;
 }
@@ -63,13 +63,12 @@ static void page_out(struct mm *mm, uint64_t start, uint64_t end)
 	for (uint64_t at = start; at < end; at += PAGE_SIZE) {
 		struct page *page = follow_page(mm, at, FOLL_LRU);
 
-		if (page && page_is(page, PAGE_LAZY_FREE) && page_trylock(page)) {
-			if (!page_drop_clean(page))
-				page_deactivate(page);
-			page_unlock(page);
-		}
+		bool isolated = page && lru_isolate(page);
+
 		if (page)
 			page_put(page);
+		if (isolated)
+			(void)reclaim_isolated(page, false);
 	}
 }
 

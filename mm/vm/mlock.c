@@ -1,9 +1,10 @@
 /*
- * Locking areas in memory: their pages are brought in and marked, and reclaim passes marked ones by.
+ * Locking areas in memory: their pages are brought in and marked, which takes them off the lists that reclaim scans.
  *
  * The mark is the page's, the lock the area's: a page that a fork shares loses its mark with the first munlock. Device
  * memory is never reclaimed and is not marked: LRU pages only.
  */
+#include "mm/lru.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/page.h"
 #include "mm/vm/tables.h"
@@ -18,7 +19,7 @@ void mlock_page(const struct area *area, uint64_t address, uint64_t entry)
 	struct page *page = lru_page(area, address, entry);
 
 	if (page)
-		page_mark(page, PAGE_MLOCKED);
+		lru_change(page, PAGE_MLOCKED, 0);
 }
 
 static int mark(struct table_walk *walk, uint64_t address, uint64_t *entry)
@@ -32,7 +33,7 @@ static int unmark(struct table_walk *walk, uint64_t address, uint64_t *entry)
 	struct page *page = lru_page(walk->area, address, entry_get(entry));
 
 	if (page)
-		page_unmark(page, PAGE_MLOCKED);
+		lru_change(page, 0, PAGE_MLOCKED);
 	return 0;
 }
 

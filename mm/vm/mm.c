@@ -5,9 +5,11 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/thread.h"
+#include "mm/vm/consumers.h"
 #include "mm/vm/mm_internal.h"
 #include "mm/vm/page.h"
 #include "mm/vm/proc.h"
+#include "mm/vm/reclaim.h"
 #include "mm/vm/rmap.h"
 #include "mm/vm/zap.h"
 
@@ -178,6 +180,8 @@ int mm_vm_init(void)
 	user_on_fault(resolve);
 	thread_on_spawn(inherit);
 	thread_on_exit(thread_ends);
+	vm_reclaim_init();
+	vm_migrate_init();
 	return 0;
 }
 

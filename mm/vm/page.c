@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "lib/string.h"
+#include "mm/lru.h"
 #include "mm/memory.h"
 #include "mm/vm/device.h"
 #include "mm/vm/ksm.h"
@@ -146,8 +147,10 @@ struct page *page_new_anon(struct mm *mm, struct area *area, uint64_t address, u
 	if (!page)
 		return NULL;
 	if (order)
-		page->flags = PAGE_HUGE;
+		page_mark(page, PAGE_HUGE);
 	page->mapping = mm->family;
 	page->index = ALIGN_DOWN(address, PAGE_SIZE << order) >> PAGE_SHIFT;
+	if (!page_is(page, PAGE_DEVICE))
+		lru_add(page);
 	return page;
 }

@@ -14,13 +14,16 @@ static int forbid_writing(struct table_walk *walk UNUSED, uint64_t address UNUSE
 	return 0;
 }
 
-/* Nothing may touch it: hinting, and no fault will make it present while the area has no rights. */
+/* Nothing may touch it: hinting (after its way elsewhere, too), and no fault will make it present while the area has no
+ * rights. */
 static int forbid_all(struct table_walk *walk, uint64_t address, uint64_t *entry)
 {
 	uint64_t value = entry_get(entry);
 
 	while ((value & PTE_PRESENT) && !atomic_cas(entry, &value, (value & ~(PTE_PRESENT | PTE_WRITE)) | PTE_HINT))
 		;
+	if (pte_parked(value))
+		(void)atomic_fetch_or(entry, PTE_PARKED_HINT);
 	return forbid_writing(walk, address, entry);
 }
 

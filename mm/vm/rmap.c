@@ -201,7 +201,8 @@ static int unpark(struct page_walk *walk, const struct mapped_at *at)
 {
 	struct page *to = walk->context;
 	uint64_t old = entry_get(at->entry), offset = pte_pfn(old) - page_to_pfn(walk->page);
-	uint64_t keep = old & (PTE_WRITE | PTE_HUGE | PTE_SOFT_DIRTY), pfn = page_to_pfn(to) + offset;
+	uint64_t keep = old & (PTE_WRITE | PTE_HUGE | PTE_SOFT_DIRTY | PTE_ACCESSED | PTE_DIRTY);
+	uint64_t pfn = page_to_pfn(to) + offset, hint = old & PTE_PARKED_HINT;
 
 	if (page_is_huge(to))
 		keep |= old & PTE_PART;
@@ -210,11 +211,10 @@ static int unpark(struct page_walk *walk, const struct mapped_at *at)
 	page_get(to);
 	page_mapped(to);
 	mm_count(at->mm, to, 1, at->huge);
-	if (device_is_private(to))
-		entry_set(at->entry, pte_make_parked(PTE_PARKED_DEVICE, pfn, keep));
+	if (device_is_private(to)) /* which may write to it, and nobody will know */
+		entry_set(at->entry, pte_make_parked(PTE_PARKED_DEVICE, pfn, keep | hint | PTE_DIRTY));
 	else
-		entry_set(at->entry, pfn << PAGE_SHIFT | keep | PTE_PRESENT | PTE_NO_EXECUTE | PTE_ACCESSED |
-					     (keep & PTE_WRITE ? PTE_DIRTY : 0) |
+		entry_set(at->entry, pfn << PAGE_SHIFT | keep | (hint ? PTE_HINT : PTE_PRESENT) | PTE_NO_EXECUTE |
 					     (page_is(to, PAGE_DEVICE) ? PTE_DEVICE : 0));
 	return 0;
 }

@@ -7,6 +7,7 @@
  */
 #include "mm/vm/zap.h"
 
+#include "mm/lru.h"
 #include "mm/vm/page.h"
 
 /* One table's worth. */
@@ -34,6 +35,8 @@ static struct page *count_out(struct mm *mm, struct area *area, uint64_t address
 		return NULL;
 	if (old & PTE_DIRTY)
 		page_mark(page, PAGE_DIRTY);
+	if (unlikely(area->flags & AREA_LOCKED) && page_is(page, PAGE_MLOCKED))
+		lru_change(page, 0, PAGE_MLOCKED);
 	mm_count(mm, page, -1, huge);
 	page_unmapped(page);
 	return page;

@@ -5,6 +5,7 @@
 
 #include "kernel/memory.h"
 #include "kernel/panic.h"
+#include "mm/vm/check.h"
 #include "mm/vm/device_ram.h"
 #include "mm/vm/tables.h"
 
@@ -44,6 +45,7 @@ static void end(void *argument)
 	struct fixture *fixture = argument;
 
 	EXPECT_EQ(fixture->t, anon_pages(), fixture->anon_before);
+	EXPECT_OK(fixture->t, vm_check());
 }
 
 static void leave(void *argument UNUSED)
