@@ -51,6 +51,7 @@ size_t vfile_complete(char *path, size_t size, struct sink *out);
  */
 struct vfile_int {
 	int64_t value, min, max;
+	bool or_zero; /* 0 is fine too, though it is below min */
 	void (*changed)(struct vfile_int *setting);
 };
 int vfile_add_int(const char *path, struct vfile_int *setting) MUST_CHECK;

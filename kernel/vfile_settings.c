@@ -25,9 +25,9 @@ static int int_store(void *context, char *text, size_t length UNUSED)
 		pr_err("setting: \"%s\" is no number: unchanged", text);
 		return -EINVAL;
 	}
-	if (value < setting->min || value > setting->max) {
-		pr_err("setting: %lld is outside %lld..%lld: unchanged", (long long)value, (long long)setting->min,
-		       (long long)setting->max);
+	if ((value < setting->min || value > setting->max) && (value || !setting->or_zero)) {
+		pr_err("setting: %lld is outside %lld..%lld%s: unchanged", (long long)value, (long long)setting->min,
+		       (long long)setting->max, setting->or_zero ? " and not 0" : "");
 		return -EINVAL;
 	}
 	store_relaxed(&setting->value, value);

@@ -33,6 +33,13 @@ static uint32_t *items_of(struct pcp *pcp, unsigned int order, enum migratetype 
 	return &pcp->items[class_items[class] + mt * class_capacity[class]];
 }
 
+/* While others use them, who may see one new and one old. */
+static void set_limits(struct zone *zone, unsigned int class, uint64_t high, uint64_t batch)
+{
+	WRITE_ONCE(zone->pcp_limits[class].high, (uint16_t)high);
+	WRITE_ONCE(zone->pcp_limits[class].batch, (uint16_t)MAX(batch, 1ul));
+}
+
 /* A magazine holds at most a thousandth of the zone, one of whole pageblocks a 256th: they are worth their batches. */
 void pcp_set_limits(struct zone *zone)
 {
@@ -41,8 +48,7 @@ void pcp_set_limits(struct zone *zone)
 		uint64_t share = zone->managed_pages / (class < PCP_SMALL_ORDERS ? 1024 : 256) >> order;
 		uint64_t high = MIN(share, (uint64_t)class_capacity[class]);
 
-		zone->pcp_limits[class] = (struct pcp_limits){
-			(uint16_t)high, (uint16_t)MAX(high / (class < PCP_SMALL_ORDERS ? 4 : 2), 1ul)};
+		set_limits(zone, class, high, high / (class < PCP_SMALL_ORDERS ? 4 : 2));
 	}
 }
 
@@ -51,8 +57,8 @@ void pcp_set_high(struct zone *zone, uint64_t fraction)
 	uint64_t high = fraction ? zone->managed_pages / fraction / zone->nr_cpus : UINT64_MAX;
 
 	pcp_set_limits(zone);
-	high = MIN(high, (uint64_t)zone->pcp_limits[0].high);
-	zone->pcp_limits[0] = (struct pcp_limits){(uint16_t)high, (uint16_t)MAX(high / 4, 1ul)};
+	high = MIN(high, (uint64_t)pcp_limits(zone, 0).high);
+	set_limits(zone, 0, high, high / 4);
 }
 
 void pcp_init(struct zone *zone)

@@ -48,7 +48,9 @@ void pcp_set_limits(struct zone *zone);
 void pcp_set_high(struct zone *zone, uint64_t fraction);
 static inline struct pcp_limits pcp_limits(const struct zone *zone, unsigned int order)
 {
-	return zone->pcp_limits[pcp_class(order)];
+	const struct pcp_limits *limits = &zone->pcp_limits[pcp_class(order)];
+
+	return (struct pcp_limits){READ_ONCE(limits->high), READ_ONCE(limits->batch)};
 }
 /* A block from the magazine for @owner; ZONE_INDEX_NONE if it is empty. @order is one that pcp_serves(). */
 uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);

@@ -26,13 +26,14 @@ static void marks_changed(struct vfile_int *setting UNUSED)
 	watermark_set_all();
 }
 
-/* 0: by the zones' size. Else 1/fraction of a zone at most on each CPU's list of single pages. */
+/* 0: by the zones' size. Else 1/fraction of a zone at most on the CPUs' lists of single pages; less than 8 is too much.
+ */
 static void fraction_changed(struct vfile_int *setting)
 {
 	for_each_zone(zone) pcp_set_high(zone, (uint64_t)setting->value);
 }
 
-static struct vfile_int high_fraction = {.min = 0, .max = 1 << 20, .changed = fraction_changed};
+static struct vfile_int high_fraction = {.min = 8, .max = 1 << 20, .or_zero = true, .changed = fraction_changed};
 
 static const struct {
 	const char *path;

@@ -142,6 +142,12 @@ KTEST(vfile, an_integer_keeps_its_range)
 	EXPECT_EQ(t, vfile_write("/t/int", "-2", 2), -EINVAL);
 	EXPECT_EQ(t, vfile_write("/t/int", "3x", 2), -EINVAL);
 	EXPECT_STR(t, read_file("/t/int"), "10\n");
+	setting.min = 8;
+	EXPECT_EQ(t, vfile_write("/t/int", "0", 1), -EINVAL);
+	setting.or_zero = true;
+	EXPECT_OK(t, vfile_write("/t/int", "0", 1));
+	EXPECT_EQ(t, vfile_write("/t/int", "7", 1), -EINVAL);
+	EXPECT_EQ(t, setting.value, 0);
 }
 
 KTEST(vfile, a_choice_is_taken_by_name_or_number)

@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "mm/buddy.h"
 #include "mm/fallback.h"
+#include "mm/pcp.h"
 #include "mm/vmstat.h"
 #include "tests/unit/mm_fixture.h"
 
@@ -224,6 +225,8 @@ KTEST(policy, sysctls_refuse_what_is_out_of_range)
 		{"watermark_boost_factor", "-1"},
 		{"watermark_boost_factor", "1000001"},
 		{"percpu_pagelist_high_fraction", "-1"},
+		{"percpu_pagelist_high_fraction", "1"},
+		{"percpu_pagelist_high_fraction", "7"},
 		{"percpu_pagelist_high_fraction", "1048577"},
 		{"frag_policy", "none"},
 		{"frag_policy", ""},
@@ -262,6 +265,24 @@ KTEST(policy, the_marks_follow_the_sysctls)
 	EXPECT_EQ(t, zone->watermark[WATERMARK_LOW], min + zone->managed_pages / 10);
 	EXPECT_OK(t, vfile_write("/proc/sys/vm/watermark_scale_factor", old, strlen(old)));
 	EXPECT_EQ(t, zone->watermark[WATERMARK_LOW], low);
+}
+
+/* Linux's rule: 0, or 8 and more. */
+KTEST(policy, a_cpus_list_is_an_eighth_of_a_zone_at_most)
+{
+	static const char path[] = "/proc/sys/vm/percpu_pagelist_high_fraction";
+	struct zone *zone = &memory.zones[memory.nr_zones - 1];
+	uint64_t high = pcp_limits(zone, 0).high, share = zone->managed_pages / zone->nr_cpus;
+
+	make_files(t);
+	EXPECT_EQ(t, vfile_write(path, "7", 1), -EINVAL);
+	EXPECT_EQ(t, (uint64_t)pcp_limits(zone, 0).high, high);
+	EXPECT_OK(t, vfile_write(path, "8", 1));
+	EXPECT_EQ(t, (uint64_t)pcp_limits(zone, 0).high, MIN(high, share / 8));
+	EXPECT_OK(t, vfile_write(path, "1048576", 7));
+	EXPECT_EQ(t, (uint64_t)pcp_limits(zone, 0).high, MIN(high, share >> 20));
+	EXPECT_OK(t, vfile_write(path, "0", 1));
+	EXPECT_EQ(t, (uint64_t)pcp_limits(zone, 0).high, high);
 }
 
 /* No kswapd needed: the sleep ends by itself, is counted, and raises the boost by the fast step. */
