@@ -69,13 +69,19 @@ static void batch_add(struct balloon_batch *batch, uint64_t block)
 	batch->nr_pages += balloon_block_pages(block);
 }
 
-void balloon_fill_poison(const struct balloon *balloon, struct page *page, unsigned int order)
+void balloon_fill(const struct balloon *balloon, struct page *page, unsigned int order)
 {
 	uint64_t *word = page_address(page), *end = word + (PAGE_SIZE << order) / sizeof(*word);
 	uint64_t value = (uint64_t)balloon->poison_val << 32 | balloon->poison_val;
 
-	while (balloon->poisoned && word < end)
+	while (word < end)
 		*word++ = value;
+}
+
+void balloon_fill_poison(const struct balloon *balloon, struct page *page, unsigned int order)
+{
+	if (balloon->poisoned)
+		balloon_fill(balloon, page, order);
 }
 
 /* A few blocks are a few words; many are small ones, so that larger memory than a page may be nowhere. */

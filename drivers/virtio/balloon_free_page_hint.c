@@ -1,14 +1,18 @@
 /*
- * The free page hint queue (5.5.6.6): while the guest is moved to another host, this one need not copy what is free.
+ * The free page hint queue (5.5.6.5): while the guest is moved to another host, this one need not copy what is free.
  *
  *     host: a command id in the configuration ──▶ we: the id, a readable buffer
  *                                                     free blocks, writable buffers, until none is left
  *                                                     0 (stop), a readable buffer
  *     host: 0 (stop): no more for now; 1 (done): the blocks may be used again
  *
- * Blocks that were told are kept until the host says done: what is in them may be lost. When memory is short they are
- * given back at once, but for those that the device has not answered: it may yet decide to skip them, and would skip
- * what somebody has written meanwhile. Kept are only whole pageblocks, and the reserve stays free.
+ * Blocks that were told are kept until the host says done: what is in them may be lost. When memory is short some are
+ * given back early, but none that the device has not answered: it may yet decide to skip it, and would skip what
+ * somebody has written meanwhile. Kept are only whole pageblocks, and the reserve stays free.
+ *
+ * What comes back early is written to first (5.5.6.5.1): only then is it the guest's content that counts, here and at
+ * the other host. With PAGE_POISON all that comes back is filled with the poison, for the other host has zeroes there;
+ * nothing asks for a fill before a block is told, and a device (QEMU) skips it whatever the poison is.
  *
  * This queue never interrupts: QEMU aborts when it raises an interrupt from this queue's thread under TCG; EVENT_IDX is
  * declined for that. The command id reads as 0 (stop) while a command is under way, so it is read when the
@@ -29,21 +33,27 @@
 #define CMD_DONE	1u
 #define BLOCKS_PER_TURN 64u
 #define LOOK_NS		NS_PER_S /* for a done whose interrupt was lost, on the way to another host say */
+#define FILL_PER_TURN	(MIB(64) >> PAGE_SHIFT) /* pages: the lock is held meanwhile */
 #define HINT_GFP	(GFP_MOVABLE | GFP_NORETRY | GFP_NOWARN | GFP_NOMEMALLOC | GFP_NOSTRUCT | GFP_OWNER(PAGE_OWNER_HINTED))
 
 /* ---- blocks ---- */
 
-static uint64_t release_kept(struct balloon_free_page_hint *hint)
+/* Whole blocks of at least @wanted pages, if there are so many, go back to the allocator; how many pages. */
+static uint64_t release_kept(struct balloon *balloon, uint64_t wanted)
 {
+	struct balloon_free_page_hint *hint = &balloon->free_page_hint;
 	uint64_t pages = 0;
 
-	for (; hint->nr_kept; hint->nr_kept--) {
-		uint64_t block = hint->kept[hint->nr_kept - 1];
+	while (hint->nr_kept && pages < wanted) {
+		uint64_t block = hint->kept[--hint->nr_kept];
+		struct page *page = pfn_to_page(balloon_block_pfn(block));
 
+		if (balloon->poisoned || !hint->done)
+			balloon_fill(balloon, page, balloon_block_order(block));
+		free_pages(page, balloon_block_order(block));
 		pages += balloon_block_pages(block);
-		free_pages(pfn_to_page(balloon_block_pfn(block)), balloon_block_order(block));
 	}
-	store_relaxed(&hint->kept_pages, 0);
+	store_relaxed(&hint->kept_pages, hint->kept_pages - pages);
 	return pages;
 }
 
@@ -69,8 +79,6 @@ static void take_answers(struct balloon *balloon)
 		hint->nr_in_flight--;
 		keep(hint, (uintptr_t)token);
 	}
-	if (hint->done)
-		release_kept(hint);
 }
 
 /* A block for the host, or 0: nothing is left that may be taken. */
@@ -165,14 +173,11 @@ static int obey(struct balloon *balloon, uint32_t id)
 	bool supplying = hint->supplying, news = id != hint->cmd_id;
 
 	hint->cmd_id = id;
-	if (id == CMD_DONE) {
+	if (id == CMD_DONE)
 		hint->done = true;
-		release_kept(hint);
-	}
 	if (id == CMD_DONE || id == CMD_STOP)
 		return supplying ? end_supply(balloon) : 0;
-	/* With PAGE_POISON each block would have to be filled first (5.5.6.6.1): telling is not worth that. */
-	return news && !balloon->poisoned ? begin(balloon, id) : 0;
+	return news ? begin(balloon, id) : 0;
 }
 
 static bool is_time_to_look(struct balloon_free_page_hint *hint)
@@ -199,12 +204,16 @@ int balloon_free_page_hint_turn(struct balloon *balloon)
 		error = obey(balloon, CMD_DONE);
 	if (!error && hint->supplying)
 		error = supply(balloon);
+	if (hint->done)
+		release_kept(balloon, balloon->poisoned ? FILL_PER_TURN : UINT64_MAX);
 	return error == -ENOSPC ? 0 : error;
 }
 
 bool balloon_free_page_hint_is_busy(const struct balloon *balloon)
 {
-	return balloon->free_page_hint.nr_in_flight || balloon->free_page_hint.supplying;
+	const struct balloon_free_page_hint *hint = &balloon->free_page_hint;
+
+	return hint->nr_in_flight || hint->supplying || (hint->done && hint->nr_kept);
 }
 
 /* ---- when memory is short ---- */
@@ -215,7 +224,7 @@ static uint64_t count_kept(struct shrinker *shrinker)
 		&container_of(shrinker, struct balloon, free_page_hint.shrinker)->free_page_hint.kept_pages);
 }
 
-static uint64_t give_all(struct shrinker *shrinker, uint64_t wanted UNUSED)
+static uint64_t give_kept(struct shrinker *shrinker, uint64_t wanted)
 {
 	struct balloon *balloon = container_of(shrinker, struct balloon, free_page_hint.shrinker);
 	uint64_t pages;
@@ -224,7 +233,7 @@ static uint64_t give_all(struct shrinker *shrinker, uint64_t wanted UNUSED)
 	mutex_lock(&balloon->lock);
 	if (balloon->free_page_hint.supplying)
 		error = end_supply(balloon);
-	pages = error ? 0 : release_kept(&balloon->free_page_hint);
+	pages = error ? 0 : release_kept(balloon, wanted);
 	mutex_unlock(&balloon->lock);
 	return pages;
 }
@@ -235,7 +244,7 @@ void balloon_free_page_hint_start(struct balloon *balloon)
 {
 	struct balloon_free_page_hint *hint = &balloon->free_page_hint;
 
-	hint->shrinker = (struct shrinker){.name = "free_page_hint", .count = count_kept, .scan = give_all};
+	hint->shrinker = (struct shrinker){.name = "free_page_hint", .count = count_kept, .scan = give_kept};
 	/* A command may have been given before we came. */
 	store_release(&hint->config_changed, true);
 	if (balloon->queues[BALLOON_QUEUE_HINT])
@@ -259,7 +268,7 @@ void balloon_free_page_hint_over(struct balloon *balloon, bool reset)
 		if (!is_message(hint, token))
 			keep(hint, (uintptr_t)token);
 	hint->nr_in_flight = 0;
-	release_kept(hint);
+	release_kept(balloon, UINT64_MAX);
 	kfree(hint->kept);
 	hint->kept = NULL;
 }

@@ -261,6 +261,8 @@ void balloon_batch_shorten(struct balloon *balloon, struct balloon_batch *batch,
 /* For a single block whose place is kept elsewhere: an empty batch carries it; it is idle again. */
 void balloon_batch_set(struct balloon_batch *batch, uint64_t block);
 void balloon_batch_forget(struct balloon *balloon, struct balloon_batch *batch);
+/* With the poison, or with 0 where there is none. */
+void balloon_fill(const struct balloon *balloon, struct page *page, unsigned int order);
 /* PAGE_POISON: a block that was with the host holds anything; one that is free holds the poison. */
 void balloon_fill_poison(const struct balloon *balloon, struct page *page, unsigned int order);
 /* Everything held goes back to the allocator. */

@@ -1,12 +1,32 @@
 """Live migration between two QEMUs, under churn: the guest itself says, at its new host, that its memory arrived."""
 import contextlib
+import os
 import time
 
 import pytest
-from ballonet_lib import balloon, migration
+from ballonet_lib import balloon, migration, paths
 
 MIB = 1 << 20
 TOUCHED = 640
+
+
+def wait_for_kept(guest):
+    """What was told is the guest's again."""
+    deadline = time.monotonic() + 60
+    while balloon.numbers(guest.sh("cat /proc/balloon").output)["hint_kept_pages"]:
+        assert time.monotonic() < deadline, guest.sh("cat /proc/balloon").output
+        time.sleep(0.2)
+
+
+def pages_full_of(guest, pattern, size):
+    """The host reads the guest's memory."""
+    dump = os.path.join(guest.directory, "memory")
+    guest.qmp("pmemsave", val=0, size=size, filename=dump)
+    with open(paths.absolute(dump), "rb") as file:
+        memory = file.read()
+    os.unlink(paths.absolute(dump))
+    page = pattern.to_bytes(4, "little") * 1024
+    return sum(memory[at:at + 4096] == page for at in range(0, size, 4096))
 
 
 @pytest.mark.parametrize("hinting", [False, True], ids=["plain", "hinting"])
@@ -24,11 +44,7 @@ def test_memory_arrives(boot, request, hinting):
             assert moved.sent_bytes > TOUCHED * MIB
             return
         assert moved.skipped_pages * 4096 > TOUCHED * MIB * 3 // 4
-        # What was told is the guest's again.
-        deadline = time.monotonic() + 30
-        while balloon.numbers(target.sh("cat /proc/balloon").output)["hint_kept_pages"]:
-            assert time.monotonic() < deadline, target.sh("cat /proc/balloon").output
-            time.sleep(0.2)
+        wait_for_kept(target)
         assert target.sh(f"run touch size={TOUCHED}M").status == 0
 
 
@@ -47,3 +63,15 @@ def test_host_that_asks_twice(boot, request):
     with contextlib.closing(target):
         assert moved.skipped_pages * 4096 > TOUCHED * MIB * 3 // 4
         assert balloon.numbers(target.sh("cat /proc/balloon").output)["hint_commands"] >= 2
+
+
+def test_poison_is_there_when_it_arrives(boot, request):
+    """QEMU skips what it is told whatever the poison is; the other side has zeroes there, and the guest fills them."""
+    pattern, touched = 0x600DCAFE, 320
+    source = boot(memory="512M", smp=2, balloon="free-page-hint=on", append=f"virtio_balloon.poison={pattern:#x}")
+    assert source.sh(f"run touch size={touched}M").status == 0
+    target, moved = migration.move(source, request.node.name + "-target")
+    with contextlib.closing(target):
+        assert moved.skipped_pages * 4096 > touched * MIB * 3 // 4
+        wait_for_kept(target)
+        assert pages_full_of(target, pattern, 512 * MIB) * 4096 > touched * MIB * 3 // 4

@@ -215,7 +215,7 @@ KTEST(balloon_hinting, useless_with_a_poison_in_the_way)
 	set_poison(t, "-1");
 	EXPECT_EQ(t, device->poison, 0xaau);
 	track(t, &hinting_tracker_bitmap);
-	EXPECT(t, !page_hinting.cb);
+	EXPECT(t, !load_relaxed(&page_hinting.cb));
 	EXPECT_EQ(t, load_relaxed(&page_hinting.counters.batches), before);
 	untrack(t);
 }

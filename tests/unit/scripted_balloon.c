@@ -135,19 +135,21 @@ static void take_report(struct scripted_balloon *device, const struct ring_eleme
 	device->biggest_buffer_pages = MAX(device->biggest_buffer_pages, pages);
 }
 
-/* 5.5.6.6: an id, or a block of free pages. What is free may be lost. */
+/* 5.5.6.5: an id, or a block of free pages. What is free may be lost. */
 static void take_hint(struct scripted_balloon *device, const struct ring_element *element)
 {
 	const struct virtqueue_buffer *buffer = &element->buffers[0];
 
 	if (element->readable + element->writable != 1 || (element->readable && buffer->bytes != 4)) {
-		fault(device, "5.5.6.6: a hint is an id of 4 bytes or one block");
+		fault(device, "5.5.6.5: a hint is an id of 4 bytes or one block");
 	} else if (element->readable) {
 		if (device->nr_hint_ids < ARRAY_SIZE(device->hint_ids))
 			memcpy(&device->hint_ids[device->nr_hint_ids], phys_to_virt(buffer->address), 4);
 		store_release(&device->nr_hint_ids, device->nr_hint_ids + 1);
 	} else {
 		drop(buffer->address);
+		if (device->nr_hinted < ARRAY_SIZE(device->hinted))
+			device->hinted[device->nr_hinted++] = buffer->address / PAGE_SIZE;
 		store_relaxed(&device->hinted_pages, device->hinted_pages + buffer->bytes / PAGE_SIZE);
 	}
 }

@@ -40,7 +40,8 @@ struct scripted_balloon {
 	uint64_t inflated_ever, runs;		 /* pages by number or run; runs with F_SG */
 	uint64_t biggest_buffer_pages;
 	uint32_t hint_command, hint_ids[16], nr_hint_ids; /* in the configuration; told on the hint queue */
-	uint64_t hinted_pages;
+	uint64_t hinted_pages, hinted[64]; /* hinted: the first blocks' first pages, which were dropped */
+	unsigned int nr_hinted;
 	uint64_t *inflated; /* a bit per page */
 	uint8_t stats[SCRIPTED_STATS_MAX];
 	uint32_t stats_bytes, stats_buffers;

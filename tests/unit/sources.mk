@@ -25,7 +25,8 @@ tests_both += $(addprefix tests/unit/,scripted_balloon.c drivers_virtio_test.c)
 tests_both += $(addprefix tests/unit/drivers_balloon_,test.c sg_test.c oom_test.c move_test.c)
 tests_both += tests/unit/drivers_balloon_hinting_test.c tests/unit/drivers_balloon_free_page_hint_test.c
 # These touch free memory on purpose: as a host, and to look at what it holds.
-sanitizer_exempt += tests/unit/scripted_balloon.c tests/unit/drivers_balloon_oom_test.c
+sanitizer_exempt += tests/unit/scripted_balloon.c tests/unit/drivers_balloon_oom_test.c \
+	tests/unit/drivers_balloon_free_page_hint_test.c
 # mm
 tests_both += $(wildcard tests/unit/mm_*.c) tests/unit/movable_owner.c
 # boot, page tables
