@@ -242,9 +242,9 @@ soak-mm: ## Ten minutes of all policies on 4 CPUs: files, blocks, reclaim, compa
 bench-policies: ## The table of fragmentation policies: thpfioscale, 1 and 2 nodes, 5 seeds (about 15 minutes)
 	@tools/deps build run
 	@tools/ballonet policies
-mutants: ## Break the code in each way of tests/mutants.txt: do the tests see it?
+mutants: ## Break the code in each way of tests/mutants.txt, or in those with MUTANTS="some words": do the tests see it?
 	@tools/deps build run test
-	@$(PYTHON) -B tools/mutants.py
+	@$(PYTHON) -B tools/mutants.py $(if $(MUTANTS),"$(MUTANTS)")
 deps: ## Install what is missing (Debian, Ubuntu); says what and why
 	@tools/deps
 clean: ## Remove build/

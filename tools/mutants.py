@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """Breaks the code in each way of tests/mutants.txt, in a copy of the tree, and asks whether the tests see it.
 
-"host-asan": the hosted unit tests must fail (or end in a sanitizer's report, or not end). "guest": what a guest says of
-itself, a good run, a failed command and a panic, must not all three be what they were. A change that changes nothing or
-does not compile is a mistake in the list, not a success. The last line counts; the status is 0 only if none survived.
+"host-asan", or another hosted mode: the unit tests must fail (or end in a sanitizer's report, or not end); a name behind
+it, as in "host-asan buddy.*", says which. "guest": what a guest says of itself, a good run, a failed command and a panic,
+must not all three be what they were. A change that changes nothing or does not compile is a mistake in the list, not a
+success. With an argument only the mutants are tried whose name has it in it. The last line counts; the status is 0 only if
+none survived.
 """
 import os
 import shutil
@@ -16,14 +18,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from ballonet_lib import paths, terminal  # noqa: E402
 
 TREE = paths.absolute("build/mutants")
-SECONDS = 60
+SECONDS = 60  # for tests: longer is red; a build, the first of all files, may take longer
+BUILD_SECONDS = 1800
 VERDICTS = (("exit 0", 0), ("exit 1", 1), ("crash assert", 2))
 
 
-def read_list():
+def read_list(wanted):
     with open(paths.absolute("tests/mutants.txt"), encoding="utf-8") as file:
         for line in file:
-            if line.strip() and not line.startswith("#"):
+            if line.strip() and not line.startswith("#") and wanted in line.split(" | ")[0]:
                 yield [part.strip() for part in line.split(" | ")]
 
 
@@ -38,23 +41,24 @@ def copy_tree():
                     ignore=lambda folder, _: {"build", ".git"} if folder == paths.ROOT else set())
 
 
-def run(*argv):
+def run(*argv, seconds=SECONDS):
     """Status, or None after the time-out."""
     try:
         return subprocess.run(argv, cwd=TREE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, timeout=SECONDS).returncode
+                              stderr=subprocess.DEVNULL, timeout=seconds).returncode
     except subprocess.TimeoutExpired:
         return None
 
 
 def is_red(where):
     """None if it does not build."""
-    if run("make", "MODE=release" if where == "guest" else f"MODE={where}") != 0:
+    mode, *tests = where.split()
+    if run("make", "MODE=release" if where == "guest" else f"MODE={mode}", seconds=BUILD_SECONDS) != 0:
         return None
     if where == "guest":
         return any(run("tools/ballonet", "run", "--memory", "128M", "--timeout", "20", "--append", f'run="{line}"')
                    != status for line, status in VERDICTS)
-    return run(f"build/{where}/ballonet-tests") != 0
+    return run(f"build/{mode}/ballonet-tests", *tests) != 0
 
 
 def try_mutant(file, expression, where):
@@ -72,8 +76,8 @@ def try_mutant(file, expression, where):
 
 
 def main():
+    mutants = list(read_list(sys.argv[1] if len(sys.argv) > 1 else ""))
     copy_tree()
-    mutants = list(read_list())
     for where in sorted({mutant[3] for mutant in mutants}):
         if is_red(where) is not False:
             print(f"mutants: without a change, {where} is not green: there is nothing to compare with")
