@@ -144,7 +144,7 @@ int dma_heap_add_vram(struct ivshmem *ivshmem)
 	name = (char *)(heap + 1);
 	format(name, 16, "vram%u", ivshmem->index);
 	*heap = (struct dma_heap){.name = name, .fill = vram_fill, .empty = vram_empty, .context = ivshmem};
-	heap->capacity_bytes = ivshmem->bytes;
+	heap->capacity_bytes = ivshmem->free_bytes; /* what address spaces have of it is not for buffers */
 	error = dma_heap_add(heap);
 	if (error)
 		kfree(heap);

@@ -13,6 +13,7 @@
 #include "drivers/dma_heap.h"
 #include "drivers/fw_cfg.h"
 #include "drivers/ivshmem.h"
+#include "drivers/ivshmem_memory.h"
 #include "drivers/pci.h"
 #include "drivers/serial.h"
 #include "drivers/virtio/balloon.h"
@@ -81,6 +82,7 @@ static void virtio_start(void)
 		panic("no memory for the virtio files");
 	virtio_mmio_find();
 	ivshmem_probe(pci_devices());
+	ivshmem_memory_start();
 	error = dma_buf_init();
 	if (!error)
 		error = dma_heaps_of_devices();

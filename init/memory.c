@@ -8,6 +8,7 @@
 #include "kernel/kasan.h"
 #include "kernel/panic.h"
 #include "kernel/printk.h"
+#include "lib/errno.h"
 #include "mm/kmalloc.h"
 #include "mm/memory.h"
 
@@ -42,7 +43,7 @@ static void release_page(uint64_t phys)
 
 static int map_structs(uint64_t virt, uint64_t phys, uint64_t bytes)
 {
-	return paging_map(virt, phys, bytes, PAGING_WRITE);
+	return paging_lookup(virt, NULL, NULL) ? -EEXIST : paging_map(virt, phys, bytes, PAGING_WRITE);
 }
 
 static void add_range(const struct boot_range *range)

@@ -31,13 +31,14 @@ struct memory {
 	uint8_t *zone_map; /* granule → index in zones, or ZONE_MAP_NONE */
 	struct node nodes[MACHINE_MAX_NODES];
 	struct zone zones[MEMORY_MAX_ZONES];
+	int (*map_structs)(uint64_t virt, uint64_t phys, uint64_t bytes); /* NULL: all are mapped */
 };
 
 extern struct memory memory;
 
 /*
  * Builds nodes and zones from @mb and @machine and gives all free memory to them; from then on alloc_pages() works
- * and @mb is closed. @map_structs maps memory for page structures (whole large pages); NULL: they are mapped already.
+ * and @mb is closed. @map_structs maps memory for page structures, -EEXIST if there is some; NULL: all are mapped.
  * Panics if the memory does not even suffice for its own description.
  */
 void mm_init(struct memblock *mb, const struct machine *machine,

@@ -63,6 +63,8 @@ uint64_t memalloc_credited(void);
 
 uint64_t page_to_pfn(const struct page *page);
 struct page *pfn_to_page(uint64_t pfn);
+/* Frames that no zone has, such as a device's, have page structures afterwards. 0, -ERANGE, -ENOMEM. May sleep. */
+int page_structs_add(uint64_t first_pfn, uint64_t pages) MUST_CHECK;
 /* False for holes and memory that is no RAM. */
 bool pfn_valid(uint64_t pfn);
 /* Of the first page of an allocated block. PAGE_OWNER_NONE: free, or inside a larger block. */

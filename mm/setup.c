@@ -284,7 +284,7 @@ void mm_init(struct memblock *mb, const struct machine *machine,
 {
 	struct setup setup = {.mb = mb, .machine = machine};
 
-	memory = (struct memory){0};
+	memory = (struct memory){.map_structs = map_structs};
 	if (map_structs)
 		map_page_structs(&setup, map_structs);
 	make_zones(&setup);

@@ -7,6 +7,7 @@
 #include "mm/vm/device.h"
 
 #include "kernel/panic.h"
+#include "lib/format.h"
 #include "lib/string.h"
 
 #define MAX_DEVICES 8
@@ -34,6 +35,26 @@ struct device_memory *device_find(const char *name, enum device_kind kind)
 			return device;
 	}
 	return NULL;
+}
+
+static struct page *alloc_for_area(struct area *area)
+{
+	return device_page_alloc(area->object);
+}
+
+const struct area_ops device_area_ops = {.name = "device", .alloc = alloc_for_area};
+
+int device_memory_show(struct sink *out, void *context UNUSED)
+{
+	for (size_t i = 0; i < MAX_DEVICES; i++) {
+		const struct device_memory *device = load_acquire(&devices[i]);
+
+		if (device)
+			sink_printf(out, "%s: %s, frames 0x%lx-0x%lx, %lu pages, %lu used\n", device->name,
+				    device->kind == DEVICE_COHERENT ? "coherent" : "private", device->first_pfn,
+				    device->first_pfn + device->pages, device->pages, load_relaxed(&device->used));
+	}
+	return 0;
 }
 
 static void fill(struct device_memory *device)

@@ -9,6 +9,8 @@
 
 #include "mm/vm/page.h"
 
+struct sink;
+
 enum device_kind { DEVICE_COHERENT, DEVICE_PRIVATE };
 
 struct device_memory {
@@ -36,6 +38,10 @@ int device_memory_remove(struct device_memory *device) MUST_CHECK;
 struct device_memory *device_of_pfn(uint64_t pfn);
 /* By name; the first registered one of @kind for NULL. */
 struct device_memory *device_find(const char *name, enum device_kind kind);
+/* An anonymous area whose pages are a coherent device's (its object) while there are any. */
+extern const struct area_ops device_area_ops;
+/* A line per device: name, kind, where, pages, of them in use. */
+int device_memory_show(struct sink *out, void *context);
 /* A page of it, refcount 1, not cleared; NULL: all in use. */
 struct page *device_page_alloc(struct device_memory *device) MUST_CHECK;
 /* From page_put(). */

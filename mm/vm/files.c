@@ -5,6 +5,7 @@
 
 #include "kernel/mutex.h"
 #include "kernel/vfile.h"
+#include "mm/vm/device.h"
 #include "mm/vm/huge.h"
 #include "mm/vm/matrix.h"
 
@@ -20,10 +21,12 @@ static int show_matrix(struct sink *out, void *context UNUSED)
 }
 
 static const struct vfile_ops matrix_ops = {.show = show_matrix};
+static const struct vfile_ops device_ops = {.show = device_memory_show};
 
 int vm_files_init(void)
 {
 	int error = huge_files_init();
 
-	return error ? error : vfile_add("/sys/kernel/debug/vm_matrix", &matrix_ops, NULL);
+	error = error ? error : vfile_add("/sys/kernel/debug/vm_matrix", &matrix_ops, NULL);
+	return error ? error : vfile_add("/sys/kernel/debug/device_memory", &device_ops, NULL);
 }
