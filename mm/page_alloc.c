@@ -89,7 +89,11 @@ static uint64_t mark_of(const struct zone *zone, const struct alloc_request *req
 		return min;
 	if (memalloc_inside())
 		return 0;
-	return request->gfp & GFP_HIGH ? min / 2 : min;
+	if (request->gfp & GFP_HIGH)
+		return min / 2;
+	/* Whoever can free memory first works on the boost, too. */
+	return request->stage == ALLOC_SLOW && request_may_reclaim(request) ? watermark_pages(zone, WATERMARK_MIN)
+									    : min;
 }
 
 /* It would have to break up a pageblock that the policy wants to keep whole. */

@@ -4,11 +4,13 @@
 #include "mm/reclaim.h"
 
 #include "kernel/ktest.h"
+#include "kernel/time.h"
 #include "kernel/vfile.h"
 #include "lib/errno.h"
 #include "lib/parse.h"
 #include "lib/string.h"
 #include "mm/page_cache.h"
+#include "mm/pcp.h"
 #include "mm/reclaim_trace.h"
 #include "mm/slab.h"
 #include "mm/vmstat.h"
@@ -142,6 +144,37 @@ static void read_file(struct ktest *t, uint64_t id, uint64_t pages)
 			page_put(page);
 	}
 	cache_file_close(file);
+}
+
+static uint64_t stalls_for(uint32_t gfp)
+{
+	uint64_t before = vm_event_read(VM_EVENT_allocstall_normal);
+	struct page *page;
+
+	for_each_zone(zone) pcp_drain_all(zone);
+	for_each_zone(zone) WRITE_ONCE(zone->watermark_boost, zone->managed_pages);
+	page = alloc_pages(gfp | GFP_NOWARN, 0);
+	if (page)
+		free_pages(page, 0);
+	return vm_event_read(VM_EVENT_allocstall_normal) - before;
+}
+
+static void take_off_boosts(void *nothing UNUSED)
+{
+	for_each_zone(zone) WRITE_ONCE(zone->watermark_boost, 0);
+}
+
+/* The boost is added to all three marks: who can free memory does so before he goes below. */
+KTEST(reclaim, whoever_can_works_on_the_boost_first)
+{
+	uint64_t end = wait_deadline(5 * NS_PER_S), stalls = 0;
+
+	ktest_defer(t, take_off_boosts, NULL);
+	while (!stalls && time_ns() < end) /* kswapd may take a boost off at once */
+		stalls = stalls_for(GFP_KERNEL);
+	EXPECT(t, stalls > 0);
+	if (ktest_hosted())
+		EXPECT_EQ(t, stalls_for(GFP_ATOMIC) + stalls_for(GFP_NOWAIT), 0u);
 }
 
 KTEST(drop_caches, pages_then_files_or_both)
