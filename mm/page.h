@@ -56,6 +56,7 @@ enum page_flags {
 	PAGE_HUGE = 512,       /* a block of 2 MiB that address spaces map */
 	PAGE_KSM = 1024,       /* one for many that were equal (mm/vm/ksm.h) */
 	PAGE_LAZY_FREE = 2048, /* its content may be dropped while nobody writes (MADV_FREE) */
+	PAGE_CHANGED = 8192,   /* a file's: not what can be computed any more */
 	PAGE_WAITERS = 4096,   /* somebody waits for PAGE_LOCKED */
 };
 

@@ -18,6 +18,8 @@
 #include "mm/reclaim.h"
 #include "mm/shrinker.h"
 #include "mm/slab.h"
+#include "mm/vm/file_area.h"
+#include "mm/vm/rmap.h"
 #include "mm/vmstat.h"
 
 #define BUCKETS	   1024u
@@ -71,8 +73,8 @@ bool cache_page_is_right(const struct page *page)
 	const uint64_t *words = page_address(page);
 	uint64_t value;
 
-	if (!file)
-		return true; /* it was truncated: nobody says what is in it */
+	if (!file || page_is(page, PAGE_CHANGED))
+		return true; /* truncated or written to: nobody says what is in it */
 	value = first_word(file->id, page->index);
 	for (size_t at = 0; at < WORDS; at++, value += 0x2545f4914f6cdd1dull)
 		if (words[at] != value)
@@ -128,6 +130,8 @@ static struct cache_file *make_file(uint64_t id)
 	file->id = id;
 	file->opened = 1;
 	spin_lock_init(&file->lock, "cache_file");
+	spin_lock_init(&file->areas_lock, "file_areas");
+	list_init(&file->areas);
 	return file;
 }
 
@@ -153,6 +157,13 @@ struct cache_file *cache_file_open(uint64_t id)
 		return mine;
 	slab_free(&table.slab, mine);
 	return theirs;
+}
+
+void cache_file_open_again(struct cache_file *file)
+{
+	spin_lock(&table.lock);
+	open_locked(file);
+	spin_unlock(&table.lock);
 }
 
 void cache_file_close(struct cache_file *file)
@@ -287,6 +298,19 @@ struct page *cache_get_page(struct cache_file *file, uint64_t index, uint32_t gf
 	return page ? insert(file, page, gfp) : NULL;
 }
 
+/* Page lock held. */
+static void make_dirty(struct page *page)
+{
+	if (!(atomic_fetch_or(&page->flags, PAGE_DIRTY) & PAGE_DIRTY))
+		atomic_inc(&table.nr_dirty);
+}
+
+void cache_page_will_change(struct page *page)
+{
+	page_mark(page, PAGE_CHANGED);
+	make_dirty(page);
+}
+
 struct page *cache_write_page(struct cache_file *file, uint64_t index, uint32_t gfp)
 {
 	struct page *page = cache_get_page(file, index, gfp);
@@ -294,8 +318,8 @@ struct page *cache_write_page(struct cache_file *file, uint64_t index, uint32_t 
 	if (!page)
 		return NULL;
 	page_lock(page);
-	if (file_of(page) && !(atomic_fetch_or(&page->flags, PAGE_DIRTY) & PAGE_DIRTY))
-		atomic_inc(&table.nr_dirty);
+	if (file_of(page))
+		make_dirty(page);
 	page_unlock(page);
 	return page;
 }
@@ -310,6 +334,7 @@ static void clean(struct page *page)
 /* Writing back costs nothing here, as the content can be computed; it is counted. Page lock held. */
 static void write_back(struct page *page)
 {
+	file_page_protect(page); /* first: what is written from now on makes it dirty again */
 	if (page_is(page, PAGE_DIRTY))
 		vm_events(pgpgout, PAGE_SIZE / 1024);
 	clean(page);
@@ -356,13 +381,24 @@ static bool drop_locked(struct page *page)
 	return unused;
 }
 
+/* Page lock held: address spaces let go of it, unless it was used since somebody last asked. */
+static bool unmap_unused(struct page *page)
+{
+	if (!load_relaxed(&page->mapcount))
+		return true;
+	if (page_is(page, PAGE_MLOCKED) || page_referenced(page))
+		return false;
+	file_page_unmap(page);
+	return true;
+}
+
 static bool try_free(struct page *page, bool gently)
 {
 	bool dropped = false;
 
 	if (!page_trylock(page))
 		return false;
-	if (!(gently && page_is(page, PAGE_DIRTY))) {
+	if (!(gently && page_is(page, PAGE_DIRTY)) && !page_is(page, PAGE_CHANGED) && unmap_unused(page)) {
 		write_back(page);
 		dropped = drop_locked(page);
 	}
@@ -376,7 +412,7 @@ static bool try_free(struct page *page, bool gently)
 /* Both locked by nobody else; the tree's slot goes from one to the other under file->lock. */
 static int replace(struct cache_file *file, struct page *from, struct page *to)
 {
-	uint32_t kept = PAGE_REFERENCED | PAGE_ACTIVE | PAGE_DIRTY | PAGE_MLOCKED;
+	uint32_t kept = PAGE_REFERENCED | PAGE_ACTIVE | PAGE_DIRTY | PAGE_MLOCKED | PAGE_CHANGED;
 
 	spin_lock(&file->lock);
 	if (load_relaxed(&from->refcount) != 2) {
@@ -396,6 +432,22 @@ static int replace(struct cache_file *file, struct page *from, struct page *to)
 	return 0;
 }
 
+/* No entry maps @from meanwhile; @to is locked, so that it stays in the file until they do again. */
+static int replace_mapped(struct cache_file *file, struct page *from, struct page *to)
+{
+	struct parking parking;
+	int error;
+
+	if (!load_relaxed(&from->mapcount))
+		return replace(file, from, to);
+	page_mark(to, PAGE_LOCKED);
+	parking = page_park_entries(from);
+	error = replace(file, from, to);
+	page_unpark_entries(&parking, error ? from : to);
+	page_unlock(to);
+	return error;
+}
+
 static int migrate(struct page *from, struct page *to)
 {
 	struct cache_file *file;
@@ -405,7 +457,7 @@ static int migrate(struct page *from, struct page *to)
 		return -EAGAIN;
 	file = file_of(from);
 	if (file)
-		error = replace(file, from, to);
+		error = replace_mapped(file, from, to);
 	page_unlock(from);
 	if (!error) {
 		lru_forget_isolated(from);
@@ -422,6 +474,9 @@ static void truncate_page(struct cache_file *file, struct page *page)
 {
 	page_lock(page);
 	if (file_of(page) == file) {
+		file_page_unmap(page);
+		if (page_is(page, PAGE_MLOCKED))
+			lru_change(page, 0, PAGE_MLOCKED);
 		spin_lock(&file->lock);
 		cache_tree_remove(file, page->index);
 		set_file(page, NULL);
@@ -462,7 +517,7 @@ static uint64_t drop_list(struct node *node, enum lru_list list)
 			lru_isolate_tail(&node->lru, list, NR_ZONE_TYPES - 1, pages, ARRAY_SIZE(pages), &scanned);
 
 		for (uint32_t at = 0; at < count; at++)
-			if (page_owner(pages[at]) == PAGE_OWNER_PAGE_CACHE)
+			if (page_owner(pages[at]) == PAGE_OWNER_PAGE_CACHE && !load_relaxed(&pages[at]->mapcount))
 				freed += reclaim_isolated(pages[at], false);
 			else
 				lru_put_back(pages[at]);
@@ -529,6 +584,7 @@ static uint64_t check_file(struct cache_file *file)
 	spin_lock(&file->lock);
 	for (uint64_t index = 0; (page = cache_tree_next(file, &index)); index++, pages++)
 		if (file_of(page) != file || page->index != index ||
+		    load_relaxed(&page->refcount) < load_relaxed(&page->mapcount) + 1 ||
 		    !(load_relaxed(&page->flags) & (PAGE_ON_LRU | PAGE_ISOLATED)))
 			wrong++;
 	if (wrong || pages != file->nr_pages)

@@ -24,6 +24,8 @@ struct cache_file {
 	struct cache_node *root;
 	unsigned int height; /* of the tree: 0 is empty, 1 holds 64 pages, 2 64^2, ... */
 	uint64_t nr_pages;
+	struct spinlock areas_lock;
+	struct list_node areas; /* of address spaces that show it: mm/vm/file_area.h */
 };
 
 /* The tables and operations; once, after mm_init(). */
@@ -32,6 +34,8 @@ void page_cache_init(void);
 /* A file by its number; NULL: no memory. May sleep. */
 struct cache_file *cache_file_open(uint64_t id) MUST_CHECK;
 void cache_file_close(struct cache_file *file);
+/* Once more, by who has it open. */
+void cache_file_open_again(struct cache_file *file);
 /*
  * Page @index, with its content, and a reference: page_put(). Allocated and filled if it was not there. @gfp: GFP_USER,
  * GFP_NOWAIT | GFP_MOVABLE, ... NULL: no memory.
@@ -41,11 +45,18 @@ struct page *cache_get_page(struct cache_file *file, uint64_t index, uint32_t gf
 struct page *cache_find_page(struct cache_file *file, uint64_t index) MUST_CHECK;
 /* The same as get, and dirty: it must be written back before it can be dropped. */
 struct page *cache_write_page(struct cache_file *file, uint64_t index, uint32_t gfp) MUST_CHECK;
-/* All dirty pages become clean; how many there were. May sleep. */
+/*
+ * Somebody is going to write to @page through an address space: it is dirty, and since nothing computes what he writes,
+ * it stays in memory until it is truncated, as on a file system in memory without swap. The caller holds its lock.
+ */
+void cache_page_will_change(struct page *page);
+/* All dirty pages become clean, and nobody can write to them without a fault; how many there were. May sleep. */
 uint64_t cache_file_write_back(struct cache_file *file);
-/* Every word is what it should be in that file at that index. The caller has a reference and the file open. */
+/* Every word is what it should be in that file at that index, unless somebody has changed it. The caller has a
+ * reference and the file open. */
 bool cache_page_is_right(const struct page *page);
-/* All pages leave the cache; those that somebody uses are freed with their last reference. May sleep. */
+/* All pages leave the cache and all address spaces; those that somebody uses are freed with their last reference. May
+ * sleep. */
 void cache_file_truncate(struct cache_file *file);
 /* Writes back what is dirty and drops what nobody uses; the pages freed. May sleep. */
 uint64_t page_cache_drop(void);

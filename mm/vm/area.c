@@ -6,6 +6,7 @@
  */
 #include "kernel/memory.h"
 #include "kernel/panic.h"
+#include "lib/atomic.h"
 #include "mm/vm/tables.h"
 #include "mm/vm/zap.h"
 
@@ -52,19 +53,37 @@ static void area_remove(struct mm *mm, struct area *area)
 
 /* ---- cutting and joining ---- */
 
+struct area *area_clone(const struct area *area, struct mm *mm)
+{
+	struct area *clone = kmalloc(sizeof(*clone));
+
+	/* Not its places in lists: others change those of a file's. */
+	if (clone)
+		*clone = (struct area){
+			.start = area->start,
+			.end = area->end,
+			.flags = area->flags,
+			.policy_node = area->policy_node,
+			.index = area->index,
+			.ops = area->ops,
+			.object = area->object,
+			.mm = mm,
+		};
+	return clone;
+}
+
 static int area_cut(struct mm *mm, struct area *area, uint64_t address)
 {
-	struct area *upper = kmalloc(sizeof(*upper));
+	struct area *upper = area_clone(area, mm);
 
 	if (!upper)
 		return -ENOMEM;
-	*upper = *area;
 	upper->start = address;
 	upper->index += (address - area->start) >> PAGE_SHIFT;
-	area->end = address;
 	list_add(&area->node, &upper->node);
 	if (upper->ops && upper->ops->open)
 		upper->ops->open(upper);
+	store_relaxed(&area->end, address); /* now: to overlap is better than a gap (mm/vm/file_area.h) */
 	table_split_at(mm, address);
 	return 0;
 }
@@ -98,7 +117,7 @@ void area_merge(struct mm *mm, uint64_t start, uint64_t end)
 		struct area *next = area_next(mm, area);
 
 		if (next && alike(area, next)) {
-			area->end = next->end;
+			store_relaxed(&area->end, next->end);
 			area_remove(mm, next);
 		} else {
 			area = next;
@@ -148,6 +167,7 @@ static int64_t map_locked(struct mm *mm, const struct mapping_request *request)
 		.index = request->index,
 		.ops = request->ops,
 		.object = request->object,
+		.mm = mm,
 	};
 	list_add_tail(after ? &after->node : &mm->areas, &area->node);
 	if (area->ops && area->ops->open)

@@ -7,6 +7,7 @@
 #include "mm/vm/commands.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/device.h"
+#include "mm/vm/file_area.h"
 
 #define READ_MAX 4096u
 
@@ -28,14 +29,16 @@ static int map_option(struct request *request, const char *word, struct mapping_
 			mapping->flags = (mapping->flags & ~options[i].clear) | options[i].set;
 			return 0;
 		}
+	if (word[0] == '+' && parse_u64(word + 1, &mapping->index) == 0)
+		return 0;
 	if (word[0] == '@' && parse_u64(word + 1, &mapping->start) == 0)
 		return 0;
-	sink_printf(request->out, "mm: %s: ro, rw, shared, huge, nohuge or @ADDRESS was expected\n", word);
+	sink_printf(request->out, "mm: %s: ro, rw, shared, huge, nohuge, +PAGE or @ADDRESS was expected\n", word);
 	return 1;
 }
 
 /* How many words say what is to be mapped; 0: none that is known, and a line says so. */
-static int map_what(struct request *request, struct mapping_request *mapping)
+static int map_what(struct request *request, struct mapping_request *mapping, uint64_t *id)
 {
 	const char *what = request->argv[0], *which = request->argc > 2 ? request->argv[1] : "";
 
@@ -51,6 +54,13 @@ static int map_what(struct request *request, struct mapping_request *mapping)
 		sink_printf(request->out, "mm: %s: no coherent device (cat /sys/kernel/debug/device_memory)\n", which);
 		return 0;
 	}
+	if (strcmp(what, "file") == 0) {
+		mapping->ops = &file_area_ops;
+		if (parse_u64(which, id) == 0)
+			return 2;
+		sink_printf(request->out, "mm: %s: no file's number\n", which);
+		return 0;
+	}
 	if (strcmp(what, "pfn") == 0) {
 		mapping->flags |= AREA_PFNMAP;
 		if (parse_u64(which, &mapping->index) == 0)
@@ -58,7 +68,7 @@ static int map_what(struct request *request, struct mapping_request *mapping)
 		sink_printf(request->out, "mm: %s: no frame's number\n", which);
 		return 0;
 	}
-	sink_printf(request->out, "mm: %s: anon, device NAME or pfn FRAME was expected\n", what);
+	sink_printf(request->out, "mm: %s: anon, file N, device NAME or pfn FRAME was expected\n", what);
 	return 0;
 }
 
@@ -83,7 +93,8 @@ static int insert_frames(struct request *request, uint64_t at, uint64_t pfn, uin
 int mm_run_map(struct request *request)
 {
 	struct mapping_request mapping = {.flags = AREA_READ | AREA_WRITE};
-	int words = map_what(request, &mapping), error = words ? 0 : 1;
+	uint64_t id = 0;
+	int words = map_what(request, &mapping, &id), error = words ? 0 : 1;
 	int64_t at;
 
 	if (!error && (words >= request->argc || parse_size(request->argv[words], &mapping.bytes))) {
@@ -96,7 +107,7 @@ int mm_run_map(struct request *request)
 		return error;
 	if ((mapping.flags & AREA_PFNMAP) && !may_map_frames(mapping.index, mapping.bytes >> PAGE_SHIFT))
 		return -EPERM;
-	at = mm_map(request->mm, &mapping);
+	at = mapping.ops == &file_area_ops ? mm_map_file(request->mm, id, &mapping) : mm_map(request->mm, &mapping);
 	if (at < 0)
 		return (int)at;
 	if (mapping.flags & AREA_PFNMAP)
@@ -243,5 +254,26 @@ int mm_run_migrate(struct request *request)
 		return (int)moved;
 	sink_printf(request->out, "%ld of %lu pages %s %s\n", moved, request->bytes >> PAGE_SHIFT,
 		    device || where[0] == 'r' ? "moved to" : "are on node", where);
+	return 0;
+}
+
+int mm_run_file(struct request *request)
+{
+	bool truncate = strcmp(request->argv[1], "truncate") == 0;
+	struct cache_file *file;
+	uint64_t id;
+
+	if (parse_u64(request->argv[0], &id) || (!truncate && strcmp(request->argv[1], "sync") != 0)) {
+		sink_printf(request->out, "mm: a file's number, and sync or truncate, were expected\n");
+		return 1;
+	}
+	file = cache_file_open(id);
+	if (!file)
+		return -ENOMEM;
+	if (truncate)
+		cache_file_truncate(file);
+	else
+		sink_printf(request->out, "%lu pages written back\n", cache_file_write_back(file));
+	cache_file_close(file);
 	return 0;
 }

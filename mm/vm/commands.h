@@ -25,6 +25,7 @@ int mm_run_touch(struct request *request);
 int mm_run_write(struct request *request);
 int mm_run_read(struct request *request);
 int mm_run_migrate(struct request *request);
+int mm_run_file(struct request *request);
 
 /* Every area, and what is behind its entries, counted by kind. Takes mm->lock. */
 void mm_show(struct sink *out, struct mm *mm);

@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "lib/string.h"
 #include "mm/vm/consumers.h"
+#include "mm/vm/file_area.h"
 #include "mm/vm/mm_internal.h"
 #include "mm/vm/page.h"
 #include "mm/vm/rmap.h"
@@ -115,7 +116,6 @@ static int fill_copy(const struct fault *fault, uint64_t *entry, struct page *or
 		memcpy(page_bytes(page), page_bytes(original), PAGE_SIZE);
 		install(fault, entry, page, entry_for_page(fault->area, page, true));
 	}
-	page_put(original);
 	return page ? 0 : -ENOMEM;
 }
 
@@ -123,8 +123,9 @@ static int fill_from_object(const struct fault *fault, uint64_t *entry)
 {
 	struct area *area = fault->area;
 	uint64_t index = area->index + ((fault->address - area->start) >> PAGE_SHIFT), pfn;
-	bool shared = area->flags & AREA_SHARED;
+	bool shared = area->flags & AREA_SHARED, copy = fault->write && !shared, file = area_shows_file(area);
 	struct page *page;
+	int error = 0;
 
 	if (area->ops->frame && area->ops->frame(area, index, &pfn)) {
 		install_special(fault, entry, pfn, shared && (area->flags & AREA_WRITE));
@@ -133,10 +134,17 @@ static int fill_from_object(const struct fault *fault, uint64_t *entry)
 	page = area->ops->page ? area->ops->page(area, index) : ERR_PTR(-EFAULT);
 	if (IS_ERR(page))
 		return (int)PTR_ERR(page);
-	if (fault->write && !shared)
-		return fill_copy(fault, entry, page);
-	install(fault, entry, page, entry_for_page(area, page, fault->write));
-	return 0;
+	if (file && fault->write && shared)
+		cache_page_will_change(page);
+	if (copy)
+		error = fill_copy(fault, entry, page);
+	else
+		install(fault, entry, page, entry_for_page(area, page, fault->write));
+	if (file)
+		page_unlock(page);
+	if (copy)
+		page_put(page);
+	return error;
 }
 
 /* ---- huge pages ---- */
@@ -236,6 +244,34 @@ static int replace_by_copy(const struct fault *fault, uint64_t *entry, uint64_t 
 	return 0;
 }
 
+/* Under the page lock, so that who writes back and takes the right away does not come between. */
+static int write_to_file(const struct fault *fault, uint64_t *entry)
+{
+	struct mm *mm = fault->mm;
+	struct page *page;
+	uint64_t value;
+
+	spin_lock(&mm->table_lock);
+	value = entry_get(entry);
+	page = value & PTE_PRESENT ? vm_normal_any_page(fault->area, fault->address, value) : NULL;
+	if (page)
+		page_get(page);
+	spin_unlock(&mm->table_lock);
+	if (!page)
+		return 0;
+	page_lock(page);
+	spin_lock(&mm->table_lock);
+	value = entry_get(entry);
+	if ((value & PTE_PRESENT) && pte_pfn(value) == page_to_pfn(page)) {
+		cache_page_will_change(page);
+		make_writable(fault, entry);
+	}
+	spin_unlock(&mm->table_lock);
+	page_unlock(page);
+	page_put(page);
+	return 0;
+}
+
 static int write_to_readonly(const struct fault *fault, uint64_t *entry)
 {
 	struct mm *mm = fault->mm;
@@ -279,6 +315,8 @@ static int settle(const struct fault *fault, uint64_t *entry)
 		return device_bring_back(fault->mm, fault->area, fault->address);
 	if (value & PTE_HINT)
 		return numa_hint_fault(fault->mm, fault->area, fault->address, entry);
+	if (fault->write && !(value & PTE_WRITE) && area_shows_file(fault->area) && (fault->area->flags & AREA_SHARED))
+		return write_to_file(fault, entry);
 	if (fault->write && !(value & PTE_WRITE))
 		return write_to_readonly(fault, entry);
 	return 0; /* another thread was here first */

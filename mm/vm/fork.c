@@ -173,11 +173,10 @@ static int copy_area_entries(struct fork *fork)
 
 static int copy_area(struct fork *fork, const struct area *area)
 {
-	struct area *copy = kmalloc(sizeof(*copy));
+	struct area *copy = area_clone(area, fork->child);
 
 	if (!copy)
 		return -ENOMEM;
-	*copy = *area;
 	copy->flags &= ~(uint32_t)AREA_LOCKED; /* locks are not inherited */
 	list_add_tail(&fork->child->areas, &copy->node);
 	if (copy->ops && copy->ops->open)

@@ -49,7 +49,10 @@ enum area_flags {
 struct area;
 struct area_ops {
 	const char *name;
-	/* The page for @index (of the object), with a reference for the entry; or ERR_PTR(-errno). May sleep. */
+	/*
+	 * The page for @index (of the object), with a reference for the entry, a file's page locked; or
+	 * ERR_PTR(-errno). May sleep.
+	 */
 	struct page *(*page)(struct area *area, uint64_t index);
 	/* For PFNMAP and MIXEDMAP, asked first: a frame without a page; true if @index has one. */
 	bool (*frame)(struct area *area, uint64_t index, uint64_t *pfn);
@@ -62,12 +65,14 @@ struct area_ops {
 
 struct area {
 	struct list_node node; /* in mm->areas, ascending, no overlaps */
-	uint64_t start, end;
-	uint32_t flags;	 /* enum area_flags */
-	int policy_node; /* where its pages should be: NODE_ANY or a node */
-	uint64_t index;	 /* of the first page in the object */
+	uint64_t start, end;   /* @end is read by walks of files, too, without mm->lock */
+	uint32_t flags;	       /* enum area_flags */
+	int policy_node;       /* where its pages should be: NODE_ANY or a node */
+	uint64_t index;	       /* of the first page in the object */
 	const struct area_ops *ops;
 	void *object;
+	struct mm *mm;
+	struct list_node object_node; /* for the object's list of areas */
 };
 
 static inline bool area_is_anon(const struct area *area)
@@ -156,6 +161,8 @@ int mm_write(struct mm *mm, uint64_t address, const void *from, size_t bytes) MU
 
 /* The area that holds @address, or NULL. */
 struct area *area_find(struct mm *mm, uint64_t address);
+/* One like @area for @mm, in no list, its object not told. NULL: no memory. */
+struct area *area_clone(const struct area *area, struct mm *mm) MUST_CHECK;
 /* The first area that ends behind @address, or NULL. */
 struct area *area_at_or_after(struct mm *mm, uint64_t address);
 struct area *area_next(struct mm *mm, struct area *area);

@@ -5,6 +5,7 @@
 
 #include "kernel/printk.h"
 #include "kernel/vfile.h"
+#include "mm/vm/file_area.h"
 #include "mm/vm/page.h"
 
 static int status_show(struct sink *out, void *context)
@@ -26,12 +27,22 @@ static int status_show(struct sink *out, void *context)
 	return 0;
 }
 
+const char *area_name(const struct area *area, char name[32])
+{
+	format(name, 32, "%s", area->ops ? area->ops->name : "");
+	if (area_shows_file(area))
+		format(name, 32, "file:%lu", ((const struct cache_file *)area->object)->id);
+	return name;
+}
+
 void area_show_line(struct sink *out, const struct area *area, const char *end)
 {
+	char name[32];
+
 	sink_printf(out, "%08lx-%08lx %c%c-%c %08lx 00:00 0 %s%s", area->start, area->end,
 		    area->flags & AREA_READ ? 'r' : '-', area->flags & AREA_WRITE ? 'w' : '-',
 		    area->flags & AREA_SHARED ? 's' : 'p', area->ops ? area->index << PAGE_SHIFT : 0,
-		    area->ops ? area->ops->name : "", end);
+		    area_name(area, name), end);
 }
 
 int maps_show(struct sink *out, void *context)

@@ -21,5 +21,7 @@ int pagemap_show(struct sink *out, void *mm);
 /* 1: all, 2: anonymous, 3: files': have not been used; 4: have not been written to (soft-dirty). */
 int clear_refs_store(void *mm, char *text, size_t length);
 
+/* What it shows, in @name: "" for anonymous memory, "file:7", "device". */
+const char *area_name(const struct area *area, char name[32]);
 /* "1000-2000 rw-p 00000000 00:00 0  name", with @end behind it. */
 void area_show_line(struct sink *out, const struct area *area, const char *end);

@@ -11,6 +11,7 @@
 #include "kernel/panic.h"
 #include "kernel/wait.h"
 #include "mm/vm/device.h"
+#include "mm/vm/file_area.h"
 #include "mm/vm/ksm.h"
 #include "mm/vm/mm_internal.h"
 #include "mm/vm/page.h"
@@ -99,7 +100,7 @@ static int visit(struct page_walk *walk, const struct mapped_at *at)
 	return walk->entry(walk, at);
 }
 
-static int walk_place(struct page_walk *walk, struct mm *mm, uint64_t address)
+int page_walk_place(struct page_walk *walk, struct mm *mm, uint64_t address)
 {
 	uint64_t end = address + (PAGE_SIZE << walk->order);
 	unsigned int level;
@@ -124,12 +125,17 @@ int family_walk(struct page_walk *walk, struct family *family, uint64_t address)
 
 	spin_lock(&family->lock);
 	list_for_each_entry(mm, &family->members, family_node) {
-		result = walk_place(walk, mm, address);
+		result = page_walk_place(walk, mm, address);
 		if (result)
 			break;
 	}
 	spin_unlock(&family->lock);
 	return result;
+}
+
+static bool is_in_file(const struct page *page)
+{
+	return !page_is(page, PAGE_DEVICE) && page_owner(page) == PAGE_OWNER_PAGE_CACHE;
 }
 
 int page_walk(struct page_walk *walk)
@@ -141,6 +147,8 @@ int page_walk(struct page_walk *walk)
 		return ksm_walk(walk, walk->merged);
 	if (page_is(walk->page, PAGE_KSM))
 		return ksm_walk(walk, walk->page->mapping);
+	if (walk->file || is_in_file(walk->page))
+		return file_walk(walk, walk->file ? walk->file : walk->page->mapping);
 	if (walk->family)
 		return family_walk(walk, walk->family, walk->page->index << PAGE_SHIFT);
 	family = family_of(walk->page);
@@ -187,12 +195,15 @@ struct parking page_park_entries(struct page *page)
 
 	if (page_is(page, PAGE_KSM))
 		parking.merged = page->mapping;
+	else if (is_in_file(page))
+		parking.file = page->mapping;
 	else
 		parking.family = family_of(page);
 	walk.family = parking.family;
 	walk.merged = parking.merged;
+	walk.file = parking.file;
 	walk.parked = device_is_private(page) ? PTE_PARKED_DEVICE : 0;
-	if (walk.family || walk.merged)
+	if (walk.family || walk.merged || walk.file)
 		(void)page_walk(&walk);
 	return parking;
 }
@@ -225,11 +236,12 @@ void page_unpark_entries(const struct parking *parking, struct page *to)
 				 .order = parking->order,
 				 .family = parking->family,
 				 .merged = parking->merged,
+				 .file = parking->file,
 				 .entry = unpark,
 				 .context = to,
 				 .parked = PTE_PARKED_MIGRATION};
 
-	if (parking->family || parking->merged)
+	if (parking->family || parking->merged || parking->file)
 		(void)page_walk(&walk);
 	if (parking->family)
 		family_put(parking->family);

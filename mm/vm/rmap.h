@@ -12,6 +12,7 @@
 
 #include "mm/vm/tables.h"
 
+struct cache_file;
 struct ksm_node;
 
 struct family {
@@ -36,6 +37,7 @@ struct page_walk {
 	unsigned int order;	 /* how many pages' places to look at */
 	struct family *family;	 /* NULL: the page's, while it is mapped */
 	struct ksm_node *merged; /* instead: KSM's list of places */
+	struct cache_file *file; /* instead: a file's areas; NULL: the page's, whose lock the caller holds */
 	/* Entries that stand for @page: mapping or parked. Non-zero ends the walk and is its result. */
 	int (*entry)(struct page_walk *walk, const struct mapped_at *at);
 	void *context;
@@ -54,6 +56,7 @@ struct parking {
 	unsigned int order;
 	struct family *family; /* with a reference: members may all leave meanwhile */
 	struct ksm_node *merged;
+	struct cache_file *file;
 };
 struct parking page_park_entries(struct page *page) MUST_CHECK;
 /* The parked entries map @to (which may be the same page) again; waiters go on. */
@@ -66,6 +69,8 @@ uint32_t page_referenced(struct page *page);
 uint64_t migrations_done(void);
 void migration_wait(uint64_t seen);
 
+/* Looks at one address in one space. */
+int page_walk_place(struct page_walk *walk, struct mm *mm, uint64_t address);
 /* Looks at one address in all members. */
 int family_walk(struct page_walk *walk, struct family *family, uint64_t address);
 void family_get(struct family *family);

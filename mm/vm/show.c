@@ -39,6 +39,7 @@ static const struct name page_names[] = {
 	{PAGE_MLOCKED, "mlocked"},
 	{PAGE_DEVICE, "device"},
 	{PAGE_HUGE, "huge"},
+	{PAGE_CHANGED, "changed"},
 	{PAGE_KSM, "ksm"},
 	{PAGE_LAZY_FREE, "lazy-free"},
 };
@@ -135,13 +136,16 @@ static size_t members_of(struct family *family)
 	return count;
 }
 
-static void show_owner(struct sink *out, struct mm *mm, const struct page *page)
+static void show_owner(struct sink *out, struct mm *mm, const struct area *area, const struct page *page)
 {
+	char name[32];
+
 	sink_printf(out, "owner    ");
 	if (page_is(page, PAGE_KSM))
 		sink_printf(out, "KSM: one page for all that were equal\n");
 	else if (!page_owner_is_anon(page))
-		sink_printf(out, "%s, index %lu\n", page_owner_name(page_owner(page)), page->index);
+		sink_printf(out, "%s, page %lu%s\n", area_name(area, name), page->index,
+			    page->mapping ? "" : ", truncated");
 	else if (page->mapping == mm->family)
 		sink_printf(out, "the family of this space, %zu of them, at 0x%lx in each\n", members_of(mm->family),
 			    page->index << PAGE_SHIFT);
@@ -149,7 +153,7 @@ static void show_owner(struct sink *out, struct mm *mm, const struct page *page)
 		sink_printf(out, "another family\n");
 }
 
-static void show_page(struct sink *out, struct mm *mm, const struct page *page)
+static void show_page(struct sink *out, struct mm *mm, const struct area *area, const struct page *page)
 {
 	uint64_t pfn = page_to_pfn(page);
 	uint32_t references = load_relaxed(&page->refcount);
@@ -160,7 +164,7 @@ static void show_page(struct sink *out, struct mm *mm, const struct page *page)
 		    page_may_be_pinned(page) ? ", pinned" : "");
 	show_names(out, load_relaxed(&page->flags), page_names, ARRAY_SIZE(page_names));
 	sink_printf(out, "\n");
-	show_owner(out, mm, page);
+	show_owner(out, mm, area, page);
 }
 
 static void show_leaf(struct sink *out, struct mm *mm, const struct area *area, uint64_t address, uint64_t value)
@@ -173,11 +177,11 @@ static void show_leaf(struct sink *out, struct mm *mm, const struct area *area, 
 		sink_printf(out, "parked   frame 0x%lx is being moved: who comes waits\n", pte_pfn(value));
 	} else if (pte_parked(value)) {
 		sink_printf(out, "parked   in memory that the CPU cannot reach: a fault brings it back\n");
-		show_page(out, mm, pfn_to_page(pte_pfn(value)));
+		show_page(out, mm, area, pfn_to_page(pte_pfn(value)));
 	} else {
 		page = vm_normal_any_page(area, address, value);
 		if (page)
-			show_page(out, mm, page);
+			show_page(out, mm, area, page);
 		else
 			sink_printf(out, "special  %s: nobody counts it\n",
 				    pte_pfn(value) == zero_page_pfn ? "the zero page" : "a frame without a page");

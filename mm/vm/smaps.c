@@ -78,7 +78,7 @@ static void show_smaps(struct sink *out, const struct smaps *smaps, const struct
 	show_kib(out, "Size:", pages);
 	show_kib(out, "KernelPageSize:", 1);
 	show_kib(out, "Rss:", smaps->resident);
-	show_kib(out, "Pss:", smaps->proportional / 4096);
+	sink_printf(out, "%-16s %8lu kB\n", "Pss:", smaps->proportional / 1024);
 	show_kib(out, "Shared_Clean:", smaps->shared);
 	show_kib(out, "Shared_Dirty:", smaps->shared_dirty);
 	show_kib(out, "Private_Clean:", smaps->private);
@@ -206,13 +206,15 @@ static int numa_maps_entry(struct table_walk *walk, uint64_t address, uint64_t *
 
 static void show_numa_maps(struct sink *out, const struct numa_maps *maps, const struct area *area)
 {
+	char name[32];
+
 	sink_printf(out, "%08lx ", area->start);
 	if (area->policy_node == NODE_ANY)
 		sink_printf(out, "default");
 	else
 		sink_printf(out, "bind:%d", area->policy_node);
 	if (area->ops)
-		sink_printf(out, " file=%s", area->ops->name);
+		sink_printf(out, " file=%s", area_name(area, name));
 	if (maps->anon)
 		sink_printf(out, " anon=%lu", maps->anon);
 	if (maps->dirty)

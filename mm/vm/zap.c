@@ -33,7 +33,7 @@ static struct page *count_out(struct mm *mm, struct area *area, uint64_t address
 	page = pte_maps(old) ? vm_normal_any_page(area, address, old) : pfn_to_page(pte_pfn(old));
 	if (!page)
 		return NULL;
-	if (old & PTE_DIRTY)
+	if (old & PTE_DIRTY) /* a file's is since its entry became writable */
 		page_mark(page, PAGE_DIRTY);
 	if (unlikely(area->flags & AREA_LOCKED) && page_is(page, PAGE_MLOCKED))
 		lru_change(page, 0, PAGE_MLOCKED);
