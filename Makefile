@@ -114,7 +114,7 @@ $(BUILD)/ballonet-tests$(VARIANT): $(hosted_objects) $(BUILD)/hosted_objects$(VA
 bench_objects := $(filter-out $(BUILD)/tests/host/main.c.o,$(hosted_objects))
 $(BUILD)/bench-%: $(BUILD)/bench/%.c.o $(bench_objects)
 	@$(CC) $(hosted_cflags) $^ -o $@
--include $(BUILD)/bench/page_alloc.c.d $(BUILD)/bench/compaction.c.d $(BUILD)/bench/cgroup.c.d
+-include $(BUILD)/bench/page_alloc.c.d $(BUILD)/bench/compaction.c.d $(BUILD)/bench/cgroup.c.d $(BUILD)/bench/replay.c.d
 endif
 
 # ---- checks of the source: each file is checked again only when it, a header or the rules have changed -----------------

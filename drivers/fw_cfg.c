@@ -154,8 +154,7 @@ long fw_cfg_size(const char *name)
 	return size;
 }
 
-/* Up to @size bytes from @offset on. */
-static long read_at(const char *name, uint64_t offset, void *buffer, size_t size)
+long fw_cfg_read_at(const char *name, uint64_t offset, void *buffer, size_t size)
 {
 	const struct fw_cfg_file *file;
 	long count = -ENOENT;
@@ -177,7 +176,7 @@ static long read_at(const char *name, uint64_t offset, void *buffer, size_t size
 
 long fw_cfg_read(const char *name, void *buffer, size_t size)
 {
-	return read_at(name, 0, buffer, size);
+	return fw_cfg_read_at(name, 0, buffer, size);
 }
 
 /* ---- files ---- */
@@ -198,7 +197,7 @@ static int raw_show(struct sink *out, void *context)
 
 	if (!piece)
 		return -ENOMEM;
-	while ((count = read_at(file->name, offset, piece, PIECE_BYTES)) > 0) {
+	while ((count = fw_cfg_read_at(file->name, offset, piece, PIECE_BYTES)) > 0) {
 		sink_write(out, piece, (size_t)count);
 		offset += (uint64_t)count;
 	}

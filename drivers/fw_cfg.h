@@ -19,5 +19,7 @@ unsigned int fw_cfg_nr_cpus(void);
 long fw_cfg_size(const char *name);
 /* The first @size bytes of a file; how many there were, or -ENOENT, -ENODEV, -EIO (the transfer failed). */
 long fw_cfg_read(const char *name, void *buffer, size_t size) MUST_CHECK;
+/* Up to @size bytes from @offset on. */
+long fw_cfg_read_at(const char *name, uint64_t offset, void *buffer, size_t size) MUST_CHECK;
 /* /sys/firmware/qemu_fw_cfg/by_name/<name>/{raw,size}, rev. 0, -ENODEV or -ENOMEM. */
 int fw_cfg_files_init(void) MUST_CHECK;

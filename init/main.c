@@ -36,6 +36,7 @@
 #include "mm/page_cache.h"
 #include "mm/vm/files.h"
 #include "mm/vm/mm.h"
+#include "workloads/alloc_record.h"
 
 static struct machine machine;
 
@@ -104,7 +105,7 @@ static void reclaim_start(void)
 {
 	page_cache_init();
 	cma_init();
-	if (kswapd_start() != 0 || compaction_init() != 0)
+	if (kswapd_start() != 0 || compaction_init() != 0 || alloc_record_init() != 0)
 		panic("no memory for kswapd and kcompactd");
 }
 

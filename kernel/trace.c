@@ -111,8 +111,23 @@ static void emit(const struct trace_event *event, const void *record, size_t byt
 
 void trace_emit(const struct trace_event *event, const void *record)
 {
-	if (load_relaxed(&recording))
+	uint8_t to = load_relaxed(&event->enabled);
+
+	if (to & TRACE_TO_LISTENER)
+		load_acquire (&event->listener)(record);
+	if ((to & TRACE_TO_RINGS) && load_relaxed(&recording))
 		emit(event, record, event->record_bytes);
+}
+
+/* The pointer stays when it ends, for those who have seen the bit. */
+void trace_listen(struct trace_event *event, void (*listener)(const void *record))
+{
+	if (!listener) {
+		atomic_fetch_and(&event->enabled, (uint8_t)~TRACE_TO_LISTENER);
+		return;
+	}
+	store_release(&event->listener, listener);
+	atomic_fetch_or(&event->enabled, (uint8_t)TRACE_TO_LISTENER);
 }
 
 void trace_mark(const char *text, size_t length)

@@ -22,9 +22,12 @@ struct trace_event {
 	const char *fields, *format, *arguments; /* as they stand in the source, for the format file */
 	void (*show)(struct sink *out, const void *record);
 	void (*show_classic)(struct sink *out, const void *record); /* if it differs; see options/classic */
+	void (*listener)(const void *record);			    /* see trace_listen() */
 	uint16_t record_bytes;
-	bool enabled;
+	uint8_t enabled; /* enum trace_to */
 };
+
+enum trace_to { TRACE_TO_RINGS = 1, TRACE_TO_LISTENER = 2 };
 
 #define TRACE_STRING_OF(...) #__VA_ARGS__
 #define TRACE_EVENT_DECLARE(event, ...)                                                 \
@@ -61,5 +64,10 @@ struct trace_event {
 	} while (0)
 
 void trace_emit(const struct trace_event *event, const void *record);
+/*
+ * From now on @listener is called for every @event, by whoever emits it and with the locks that it holds: it neither
+ * sleeps nor allocates. NULL ends that; calls that are under way then end a little later. One listener per event.
+ */
+void trace_listen(struct trace_event *event, void (*listener)(const void *record));
 /* Registers the files under /sys/kernel/tracing. The rings are allocated when the first event is enabled. */
 int trace_init(void) MUST_CHECK;

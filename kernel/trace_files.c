@@ -132,7 +132,10 @@ static size_t enable_matching(const char *system, const char *pattern, bool on)
 	for (struct trace_event *const *at = __start_ktrace_events; at < __stop_ktrace_events; at++) {
 		if ((system && strcmp((*at)->system, system) != 0) || !glob_match(pattern, (*at)->name))
 			continue;
-		WRITE_ONCE((*at)->enabled, on);
+		if (on)
+			atomic_fetch_or(&(*at)->enabled, (uint8_t)TRACE_TO_RINGS);
+		else
+			atomic_fetch_and(&(*at)->enabled, (uint8_t)~TRACE_TO_RINGS);
 		count++;
 	}
 	return count;
@@ -150,9 +153,14 @@ static int enable_parsed(char *text, const char *system, const char *pattern)
 	return error;
 }
 
+static bool is_on(const struct trace_event *event)
+{
+	return load_relaxed(&event->enabled) & TRACE_TO_RINGS;
+}
+
 static int event_enable_show(struct sink *out, void *context)
 {
-	sink_printf(out, "%d\n", READ_ONCE(((struct trace_event *)context)->enabled));
+	sink_printf(out, "%d\n", is_on(context));
 	return 0;
 }
 
@@ -238,7 +246,7 @@ static int system_enable_show(struct sink *out, void *context)
 		if (context && strcmp((*at)->system, context) != 0)
 			continue;
 		all++;
-		on += READ_ONCE((*at)->enabled);
+		on += is_on(*at);
 	}
 	sink_printf(out, "%s\n", on == 0 ? "0" : on == all ? "1" : "X");
 	return 0;

@@ -136,6 +136,9 @@ static void free_block(struct zone *zone, struct page *page, unsigned int order)
 static void finish_block(struct migrate *migrate, struct migrate_block *block, bool moved)
 {
 	if (moved) {
+		if (has_memory(migrate->zone))
+			TRACE(mm_page_move, .from_pfn = page_to_pfn(block->from), .to_pfn = page_to_pfn(block->to),
+			      .order = block->order);
 		free_block(migrate->zone, block->from, block->order);
 		migrate->migrated += 1u << block->order;
 		return;

@@ -51,6 +51,7 @@ static const char *gfp_text(uint32_t gfp, char *buffer, size_t size)
 TRACE_EVENT_DEFINE(kmem, mm_page_alloc, "page=%p pfn=0x%lx order=%u migratetype=%d gfp_flags=%s", r->page, r->pfn,
 		   r->order, r->migratetype, GFP_TEXT(r->gfp_flags));
 TRACE_EVENT_DEFINE(kmem, mm_page_free, "page=%p pfn=0x%lx order=%u", r->page, r->pfn, r->order);
+TRACE_EVENT_DEFINE(kmem, mm_page_move, "from_pfn=0x%lx to_pfn=0x%lx order=%u", r->from_pfn, r->to_pfn, r->order);
 TRACE_EVENT_DEFINE(kmem, mm_page_alloc_zone_locked, "page=%p pfn=0x%lx order=%u migratetype=%d percpu_refill=%d",
 		   r->page, r->pfn, r->order, r->migratetype, r->percpu_refill);
 TRACE_EVENT_DEFINE(kmem, mm_page_pcpu_drain, "page=%p pfn=0x%lx order=%u migratetype=%d", r->page, r->pfn, r->order,

@@ -17,6 +17,9 @@ TRACE_EVENT_DECLARE(mm_page_pcpu_drain, const void *page; uint64_t pfn; uint32_t
 TRACE_EVENT_DECLARE(mm_page_alloc_extfrag, const void *page; uint64_t pfn; int32_t alloc_order; int32_t fallback_order;
 		    int32_t alloc_migratetype; int32_t fallback_migratetype; int32_t change_ownership;);
 
+/* A block's content and identity are in another one now; what follows is the freeing of the old one. Ours. */
+TRACE_EVENT_DECLARE(mm_page_move, uint64_t from_pfn; uint64_t to_pfn; uint32_t order;);
+
 /* Microseconds that a movable request waited rather than fragment. */
 TRACE_EVENT_DECLARE(mm_fragmentation_stall, int32_t nid; uint32_t duration;);
 TRACE_EVENT_DECLARE(mm_vmscan_direct_reclaim_begin, int32_t order; uint32_t gfp_flags;);

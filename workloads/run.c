@@ -67,22 +67,27 @@ static int parse_parameters(struct sink *out, int argc, char **argv, struct work
 	return 0;
 }
 
-static int run_run(struct sink *out, int argc, char **argv)
+int workload_run(struct sink *out, int argc, char **argv)
 {
 	struct workload_parameters parameters;
 	int error;
 
 	for (const struct workload *const *at = __start_kworkloads; at < __stop_kworkloads; at++) {
-		if (argc < 2) {
-			sink_printf(out, "%-12s %-36s %s\n", (*at)->name, (*at)->parameters, (*at)->help);
-		} else if (strcmp((*at)->name, argv[1]) == 0) {
-			error = parse_parameters(out, argc - 2, argv + 2, &parameters);
-			return error ? error : (*at)->run(out, &parameters);
-		}
+		if (strcmp((*at)->name, argv[0]) != 0)
+			continue;
+		error = parse_parameters(out, argc - 1, argv + 1, &parameters);
+		return error ? error : (*at)->run(out, &parameters);
 	}
-	if (argc < 2)
-		return 0;
-	sink_printf(out, "run: no workload %s (run alone lists them)\n", argv[1]);
+	sink_printf(out, "run: no workload %s (run alone lists them)\n", argv[0]);
 	return -ENOENT;
+}
+
+static int run_run(struct sink *out, int argc, char **argv)
+{
+	if (argc > 1)
+		return workload_run(out, argc - 1, argv + 1);
+	for (const struct workload *const *at = __start_kworkloads; at < __stop_kworkloads; at++)
+		sink_printf(out, "%-12s %-36s %s\n", (*at)->name, (*at)->parameters, (*at)->help);
+	return 0;
 }
 SHELL_COMMAND(run, "[workload key=value...]", "runs a workload, or lists them", run_run);

@@ -30,6 +30,9 @@ struct workload {
 		.name = #name_, .parameters = (parameters_), .help = (help_), .run = (run_)}; \
 	static const struct workload *const workload_entry_##name_ TABLE_ENTRY(kworkloads) = &workload_##name_
 
+/* argv[0] is the workload's name, the others are key=value and modified. -ENOENT: there is none of that name. */
+int workload_run(struct sink *out, int argc, char **argv);
+
 /* The value of @key as a size or number (K, M, G), or @fallback. */
 uint64_t workload_number(struct sink *out, struct workload_parameters *parameters, const char *key, uint64_t fallback);
 /* The value of @key as it was written, or @fallback. */

@@ -148,3 +148,28 @@ KTEST(trace, the_format_file_describes_every_field)
 	EXPECT(t, strstr(shown, "field:uint32_t side;\toffset:8;\tsize:4;\tsigned:0;"));
 	EXPECT(t, strstr(shown, "print fmt: \"number=%llu side=%u\", (unsigned long long)REC->number, REC->side\n"));
 }
+
+static uint64_t heard;
+
+static void hear(const void *record)
+{
+	heard += ((const struct trace_record_test_ping *)record)->number;
+}
+
+/* A listener and the rings have nothing to do with each other. */
+KTEST(trace, a_listener_hears_what_the_rings_need_not_keep)
+{
+	REQUIRE_OK(t, begin(t));
+	quiet(NULL);
+	heard = 0;
+	trace_listen(&trace_event_test_ping, hear);
+	TRACE(test_ping, .number = 7, .side = 1);
+	EXPECT_EQ(t, heard, 7u);
+	EXPECT(t, strstr(show_trace(), "number=7") == NULL);
+	EXPECT_OK(t, vfile_write("/sys/kernel/tracing/events/ktest/test_ping/enable", "1", 1));
+	TRACE(test_ping, .number = 8, .side = 1);
+	trace_listen(&trace_event_test_ping, NULL);
+	TRACE(test_ping, .number = 16, .side = 1);
+	EXPECT_EQ(t, heard, 15u);
+	EXPECT(t, strstr(show_trace(), "number=8") && strstr(shown, "number=16"));
+}
