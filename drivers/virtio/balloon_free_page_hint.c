@@ -108,8 +108,11 @@ static int say(struct balloon *balloon, unsigned int which, uint32_t id)
 
 static int end_supply(struct balloon *balloon)
 {
+	int error = say(balloon, 1, CMD_STOP);
+
 	balloon->free_page_hint.supplying = false;
-	return say(balloon, 1, CMD_STOP);
+	virtqueue_kick(balloon->queues[BALLOON_QUEUE_HINT]);
+	return error;
 }
 
 static int tell_block(struct balloon *balloon, uint64_t block)

@@ -144,7 +144,7 @@ static int set_up_queues(struct balloon *balloon)
 	return 0;
 }
 
-/* 5.5.4.2: before DRIVER_OK, and never after. */
+/* 5.5.6.6.1: before DRIVER_OK, and never after. */
 static void tell_poison(struct balloon *balloon)
 {
 	balloon->poisoned = virtio_has_feature(balloon->dev, BALLOON_F_PAGE_POISON);

@@ -5,7 +5,7 @@
  * balloon then keeps the pages and counts them in `actual`. They were never on the inflate queue, so they need not go
  * through the deflate queue before they are used again, unless the device asked to be told (MUST_TELL_HOST): then
  * this method is not used. With a poison value other than 0 (PAGE_POISON) a device may skip what is reported, for what
- * it dropped would read as zeros: then it is not used either.
+ * it dropped would read as zeros: then it is not used either. With 0 the blocks are cleared first (5.5.6.7.1).
  */
 #include "drivers/virtio/balloon_internal.h"
 
@@ -26,11 +26,15 @@ static int report_inflate(struct balloon *balloon, struct balloon_batch *batch)
 	struct virtqueue_buffer buffers[BALLOON_BLOCKS_PER_BATCH];
 	int error;
 
-	for (unsigned int at = 0; at < batch->nr_blocks; at++)
+	for (unsigned int at = 0; at < batch->nr_blocks; at++) {
+		uint64_t pfn = balloon_block_pfn(batch->blocks[at]);
+
+		balloon_fill_poison(balloon, pfn_to_page(pfn), balloon_block_order(batch->blocks[at]));
 		buffers[at] = (struct virtqueue_buffer){
-			.address = balloon_block_pfn(batch->blocks[at]) << PAGE_SHIFT,
+			.address = pfn << PAGE_SHIFT,
 			.bytes = (uint32_t)(balloon_block_pages(batch->blocks[at]) << PAGE_SHIFT),
 		};
+	}
 	error = virtqueue_add(vq, buffers, 0, batch->nr_blocks, batch);
 	if (!error)
 		virtqueue_kick(vq);

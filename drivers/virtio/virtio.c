@@ -184,12 +184,18 @@ static const struct virtio_driver *find_driver(uint32_t device_id)
 	return NULL;
 }
 
+/*
+ * 6.1, 6.3. ACCESS_PLATFORM: no IOMMU is ever switched on. ORDER_PLATFORM: memory is coherent here, and the ring's
+ * barriers are whole ones, as hardware needs them.
+ */
 static uint64_t wanted_features(struct virtio_device *dev)
 {
 	uint64_t ring = BIT(VIRTIO_F_INDIRECT_DESC) | BIT(VIRTIO_F_EVENT_IDX);
 	uint64_t packed = virtio_wants_packed() ? BIT(VIRTIO_F_RING_PACKED) : 0;
-	uint64_t modern = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | packed;
-	uint64_t wanted = dev->offered & (dev->driver->features | ring | (dev->legacy ? 0 : modern));
+	uint64_t modern = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_ORDER_PLATFORM) |
+			  dev->transport->features | packed;
+	uint64_t reserved = ring | (dev->legacy ? BIT(VIRTIO_F_ANY_LAYOUT) : modern);
+	uint64_t wanted = dev->offered & (dev->driver->features | reserved);
 
 	return dev->driver->choose_features ? dev->driver->choose_features(dev, wanted) : wanted;
 }

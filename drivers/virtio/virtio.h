@@ -25,11 +25,14 @@
 #define VIRTIO_STATUS_FAILED	  0x80u
 
 /* 6: bits of the feature word that are no device's own. */
-#define VIRTIO_F_INDIRECT_DESC	 28u
-#define VIRTIO_F_EVENT_IDX	 29u
-#define VIRTIO_F_VERSION_1	 32u
-#define VIRTIO_F_ACCESS_PLATFORM 33u
-#define VIRTIO_F_RING_PACKED	 34u
+#define VIRTIO_F_ANY_LAYOUT	   27u /* legacy devices only */
+#define VIRTIO_F_INDIRECT_DESC	   28u
+#define VIRTIO_F_EVENT_IDX	   29u
+#define VIRTIO_F_VERSION_1	   32u
+#define VIRTIO_F_ACCESS_PLATFORM   33u
+#define VIRTIO_F_RING_PACKED	   34u
+#define VIRTIO_F_ORDER_PLATFORM	   36u
+#define VIRTIO_F_NOTIF_CONFIG_DATA 39u
 
 /* 5 */
 #define VIRTIO_ID_BALLOON 5u
@@ -43,6 +46,7 @@ struct virtio_device;
  */
 struct virtio_transport_ops {
 	const char *name;
+	uint64_t features; /* bits of clause 6 that only this bus knows */
 	uint8_t (*get_status)(struct virtio_device *dev);
 	void (*set_status)(struct virtio_device *dev, uint8_t status);
 	uint64_t (*get_features)(struct virtio_device *dev);

@@ -157,18 +157,27 @@ static void notify(struct virtio_device *dev, unsigned int index)
 	set(dev, QUEUE_NOTIFY, index);
 }
 
-static bool interrupt(void *context)
+static void handle(struct virtio_device *dev, uint32_t causes)
 {
-	struct virtio_device *dev = context;
-	uint32_t causes = get(dev, INTERRUPT_STATUS);
-
-	if (!causes)
-		return false;
-	set(dev, INTERRUPT_ACK, causes);
 	if (causes & INTERRUPT_CONFIG)
 		virtio_config_interrupt(dev);
 	if (causes & INTERRUPT_QUEUE)
 		virtio_queue_interrupt(dev);
+}
+
+/* 4.2.3.4.1: read the causes, handle them, acknowledge them. */
+static bool interrupt(void *context)
+{
+	struct virtio_device *dev = context;
+	/* 4.2.2.2: other bits are ignored, and not acknowledged either. */
+	uint32_t causes = get(dev, INTERRUPT_STATUS) & (INTERRUPT_CONFIG | INTERRUPT_QUEUE);
+
+	if (!causes)
+		return false;
+	handle(dev, causes);
+	set(dev, INTERRUPT_ACK, causes);
+	/* What came between the two was acknowledged with it. */
+	handle(dev, causes);
 	return true;
 }
 
@@ -220,22 +229,23 @@ static const struct virtio_transport_ops transport = {
 
 /* ---- discovery ---- */
 
-/* 4.2.2.1: magic, version, then the device id, of which 0 says that nobody is there. */
+/* 4.2.3.1.1: magic, version, then the device id, of which 0 says that nobody is there, which is no error (4.2.2.2). */
 static bool is_usable(const struct virtio_mmio_place *place, char *registers)
 {
+	uint32_t version;
+
 	if (mmio_read32(registers + MAGIC_VALUE) != MAGIC) {
 		pr_err("virtio-mmio 0x%llx: no virtio device there: ignored", (unsigned long long)place->address);
 		return false;
 	}
+	version = mmio_read32(registers + VERSION_NUMBER);
 	if (mmio_read32(registers + DEVICE_ID) == 0)
 		return false;
-	if (mmio_read32(registers + VERSION_NUMBER) != VERSION) {
+	if (version != VERSION)
 		pr_err("virtio-mmio 0x%llx: version %u, only %u is driven: ignored (QEMU: "
 		       "virtio-mmio.force-legacy=false)",
-		       (unsigned long long)place->address, mmio_read32(registers + VERSION_NUMBER), VERSION);
-		return false;
-	}
-	return true;
+		       (unsigned long long)place->address, version, VERSION);
+	return version == VERSION;
 }
 
 static bool take(const struct virtio_mmio_place *place)

@@ -50,6 +50,7 @@ enum {
 	QUEUE_DESC = 32,
 	QUEUE_DRIVER = 40,
 	QUEUE_DEVICE = 48,
+	QUEUE_NOTIFY_DATA = 56, /* with NOTIF_CONFIG_DATA */
 };
 
 struct virtio_pci {
@@ -58,6 +59,7 @@ struct virtio_pci {
 	struct virtio_pci_layout layout;
 	char *common, *notify, *isr, *config;
 	uint16_t *notify_at[VIRTIO_MAX_QUEUES];
+	uint16_t notify_data[VIRTIO_MAX_QUEUES];
 	enum { IRQS_NONE, IRQS_INTX, IRQS_MSIX } irqs;
 };
 
@@ -86,7 +88,11 @@ static uint64_t get_features(struct virtio_device *dev)
 	mmio_write32(common + DEVICE_FEATURE_SELECT, 0);
 	features = mmio_read32(common + DEVICE_FEATURE);
 	mmio_write32(common + DEVICE_FEATURE_SELECT, 1);
-	return features | (uint64_t)mmio_read32(common + DEVICE_FEATURE) << 32;
+	features |= (uint64_t)mmio_read32(common + DEVICE_FEATURE) << 32;
+	/* Of no use where there is no register for it. */
+	if (pci_of(dev)->layout.regions[VIRTIO_PCI_COMMON].bytes < QUEUE_NOTIFY_DATA + 2)
+		features &= ~BIT(VIRTIO_F_NOTIF_CONFIG_DATA);
+	return features;
 }
 
 static void set_features(struct virtio_device *dev, uint64_t features)
@@ -165,6 +171,9 @@ static int queue_enable(struct virtio_device *dev, unsigned int index, struct vi
 		return -EIO;
 	}
 	self->notify_at[index] = (uint16_t *)(self->notify + offset);
+	self->notify_data[index] = virtio_has_feature(dev, VIRTIO_F_NOTIF_CONFIG_DATA)
+					   ? mmio_read16(common + QUEUE_NOTIFY_DATA)
+					   : (uint16_t)index;
 	if (self->irqs == IRQS_MSIX && set_vector(common, QUEUE_MSIX_VECTOR, MSIX_QUEUE_VECTOR))
 		return -ENOSPC;
 	write64(common + QUEUE_DESC, at.descriptors);
@@ -174,10 +183,10 @@ static int queue_enable(struct virtio_device *dev, unsigned int index, struct vi
 	return 0;
 }
 
-/* 4.1.5.2: the queue's index, without VIRTIO_F_NOTIFICATION_DATA. */
+/* 4.1.5.2: the queue's index, or what the device wants in its place; no more without VIRTIO_F_NOTIFICATION_DATA. */
 static void notify(struct virtio_device *dev, unsigned int index)
 {
-	mmio_write16(pci_of(dev)->notify_at[index], (uint16_t)index);
+	mmio_write16(pci_of(dev)->notify_at[index], pci_of(dev)->notify_data[index]);
 }
 
 /* ---- interrupts ---- */
@@ -264,6 +273,7 @@ static void describe(struct virtio_device *dev, struct sink *out)
 
 static const struct virtio_transport_ops transport = {
 	.name = "pci",
+	.features = BIT(VIRTIO_F_NOTIF_CONFIG_DATA),
 	.get_status = get_status,
 	.set_status = set_status,
 	.get_features = get_features,

@@ -390,7 +390,7 @@ static void forget_chain(struct virtqueue *vq)
 	vq->building.head = vq->building.tail = NONE;
 	vq->building.count = 0;
 	vq->building.writable = false;
-	vq->building.writable_bytes = 0;
+	vq->building.bytes = vq->building.writable_bytes = 0;
 }
 
 /* The chain under construction goes to the device. */
@@ -441,7 +441,7 @@ int virtqueue_add_chain_desc(struct virtqueue *vq, uint64_t address, uint32_t by
 		return -EINVAL;
 	if (!descriptor_is_sound(vq, address, bytes, in))
 		return -EINVAL;
-	if (!vq->free_descriptors) {
+	if (!vq->free_descriptors || vq->building.bytes + bytes > VIRTQUEUE_MAX_BYTES) {
 		int error = *head == NONE ? -ENOSPC : publish_intermediate(vq);
 
 		if (*head != NONE)
@@ -456,6 +456,7 @@ int virtqueue_add_chain_desc(struct virtqueue *vq, uint64_t address, uint32_t by
 		vq->building.head = vq->building.tail;
 	vq->free_descriptors--;
 	vq->building.writable = in;
+	vq->building.bytes += bytes;
 	vq->building.writable_bytes += in ? bytes : 0;
 	*head = vq->building.head;
 	*prev = vq->building.tail;

@@ -14,6 +14,7 @@
 
 #define VIRTQUEUE_DESC_ID_INIT UINT16_MAX /* "no descriptor yet", for head and prev */
 #define VIRTQUEUE_MAX_SIZE     32768u
+#define VIRTQUEUE_MAX_BYTES    (1ull << 32) /* of a chain (2.7.5.2) */
 
 struct virtqueue;
 struct virtqueue_format; /* the ring's layout: one file each */
@@ -72,9 +73,10 @@ unsigned int virtqueue_size(const struct virtqueue *vq);
 
 /*
  * Appends one descriptor to the chain under construction; @head and @prev start as VIRTQUEUE_DESC_ID_INIT.
- * If the ring is full and a chain has begun: publishes it, kicks, waits for it, and begins a new chain.
+ * If the ring is full, or the chain as long as it may be, and a chain has begun: publishes it, kicks, waits for it, and
+ * begins a new chain.
  * -ENOSPC if the ring is full and none has begun; -EIO on a broken queue; -EINVAL for a length of 0, an address that
- * wraps, a device-readable descriptor behind a device-writable one (2.6.4.2), a @head and @prev that are not those of
+ * wraps, a device-readable descriptor behind a device-writable one (2.7.4.2), a @head and @prev that are not those of
  * the chain under construction (a queue has one at a time).
  */
 int virtqueue_add_chain_desc(struct virtqueue *vq, uint64_t address, uint32_t bytes, uint16_t *head, uint16_t *prev,
@@ -98,7 +100,7 @@ int virtqueue_kick_async(struct virtqueue *vq, struct wait_queue *queue) MUST_CH
 
 /*
  * The usual interface, on the same two: the first @out_lists lists are for the device to read, the others to write.
- * -ENOSPC: not enough descriptors, nothing added.
+ * -ENOSPC: not enough descriptors, nothing added; -EINVAL: more than VIRTQUEUE_MAX_BYTES, too.
  */
 int virtqueue_add_sgs(struct virtqueue *vq, const struct virtqueue_sg_list *lists, unsigned int out_lists,
 		      unsigned int in_lists, void *token) MUST_CHECK;

@@ -25,10 +25,11 @@ struct parts {
 		     ((part) = &(parts)->lists[_list].buffers[_at], (writable) = _list >= (parts)->out_lists, true); \
 		     _at++)
 
-/* How many they are; 0: none, or one of them is no memory. */
+/* How many they are; 0: none, or one of them is no memory, or more than a chain may have (2.7.5.2). */
 static unsigned int count_sound_parts(const struct parts *parts)
 {
 	unsigned int total = 0;
+	uint64_t bytes = 0;
 
 	for (unsigned int list = 0; list < parts->nr_lists; list++)
 		for (unsigned int at = 0; at < parts->lists[list].count; at++, total++) {
@@ -36,8 +37,9 @@ static unsigned int count_sound_parts(const struct parts *parts)
 
 			if (!part->bytes || part->address + (part->bytes - 1) < part->address)
 				return 0;
+			bytes += part->bytes;
 		}
-	return total;
+	return bytes <= VIRTQUEUE_MAX_BYTES ? total : 0;
 }
 
 static int append_all(struct virtqueue *vq, const struct parts *parts, uint16_t *head)

@@ -53,7 +53,7 @@ struct virtqueue {
 	struct {	    /* the chain under construction */
 		uint16_t head, tail, count;
 		bool writable;
-		uint64_t writable_bytes;
+		uint64_t bytes, writable_bytes;
 	} building;
 	bool broken;
 	/* Where the next one goes and comes from; split: free-running, packed: a place and a wrap counter. */
