@@ -19,3 +19,9 @@ bool host_panics(void (*run)(void *argument), void *argument, const char *text);
 /* Delivers a message as a device would; what the handler said, false if there is none. See tests/host/device.c. */
 bool host_interrupt(uint64_t address, uint32_t data);
 unsigned int host_vectors_in_use(void);
+/* The line goes active, once: whether a handler said that it was its device's. */
+bool host_line(uint32_t gsi);
+
+/* The machine's PCI devices are those of @devices; NULL: there are none. */
+struct list_node;
+void host_pci_devices(struct list_node *devices);

@@ -190,7 +190,7 @@ static unsigned int remember(const struct scripted_balloon *device, uint64_t *pf
 	return count;
 }
 
-/* 5.5.4.2, 5.5.6.1: written before DRIVER_OK (the device notes it if not); what comes back is filled with it. */
+/* 5.5.6.6.1: written before DRIVER_OK (the device notes it if not); what comes back is filled with it. */
 KTEST(balloon_poison, deflated_pages_hold_the_poison)
 {
 	for (size_t i = 0; i < 2; i++) {

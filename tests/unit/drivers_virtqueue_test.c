@@ -160,7 +160,7 @@ KTEST(virtqueue, bad_arguments_are_refused)
 		EXPECT_EQ(t, virtqueue_add(f->vq, &empty, 0, 0, f), -EINVAL);
 		EXPECT_EQ(t, virtqueue_add_chain_desc(f->vq, 1, 0, &head, &prev, true), -EINVAL);
 		EXPECT_OK(t, virtqueue_add_chain_desc(f->vq, UINT64_MAX, 1, &head, &prev, true));
-		/* 2.6.4.2: readable behind writable. */
+		/* 2.7.4.2: readable behind writable. */
 		EXPECT_EQ(t, virtqueue_add_chain_desc(f->vq, 1, 1, &head, &prev, false), -EINVAL);
 		/* One chain at a time. */
 		EXPECT_EQ(t, virtqueue_add_chain_desc(f->vq, 1, 1, &other, &other_prev, true), -EINVAL);

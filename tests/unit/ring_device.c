@@ -45,7 +45,7 @@ static void add_buffer(struct ring_element *element, uint64_t address, uint32_t 
 
 	ASSERT(at < RING_ELEMENT_BUFFERS, "chain of more than %u", at);
 	ASSERT(bytes, "2.7.5: a descriptor of no length");
-	ASSERT(writable || !element->writable, "2.6.4.2: readable behind writable");
+	ASSERT(writable || !element->writable, "2.7.4.2: readable behind writable");
 	element->buffers[at] = (struct virtqueue_buffer){.address = address, .bytes = bytes};
 	if (writable)
 		element->writable++;

@@ -115,6 +115,13 @@ static void take_runs(struct scripted_balloon *device, const struct ring_element
 	took_pages(device, pages, inflate);
 }
 
+static bool is_poisoned(const struct scripted_balloon *device, uint64_t address)
+{
+	const uint32_t *words = phys_to_virt(address);
+
+	return words[0] == device->poison && words[PAGE_SIZE / sizeof(*words) - 1] == device->poison;
+}
+
 static void take_report(struct scripted_balloon *device, const struct ring_element *element)
 {
 	uint64_t pages = 0;
@@ -126,9 +133,12 @@ static void take_report(struct scripted_balloon *device, const struct ring_eleme
 
 		if (buffer->address % PAGE_SIZE || buffer->bytes % PAGE_SIZE)
 			fault(device, "a report that is no whole pages");
-		/* Dropped by the host: what it reads now is not what was there. */
+		/* Dropped by the host: what it reads now is not what was there. With PAGE_POISON it keeps that. */
 		for (uint64_t at = 0; at < buffer->bytes; at += PAGE_SIZE)
-			drop(buffer->address + at);
+			if (!(device->accepted & BIT(F_POISON)))
+				drop(buffer->address + at);
+			else if (!is_poisoned(device, buffer->address + at))
+				fault(device, "5.5.6.7.1: a reported page does not hold the poison");
 		pages += buffer->bytes / PAGE_SIZE;
 	}
 	store_relaxed(&device->reported_pages, device->reported_pages + pages);
@@ -229,6 +239,8 @@ static void notify(struct virtio_device *dev, unsigned int index)
 	bool interrupt = false;
 
 	spin_lock(&device->lock);
+	if (!(load_relaxed(&device->status) & VIRTIO_STATUS_DRIVER_OK))
+		fault(device, "3.1.1: a notification before DRIVER_OK");
 	while (device->ready[index] && ring_device_pop(&device->rings[index], &device->element)) {
 		handle(device, kind, &device->element);
 		if (device->turns_round && kind == KIND_INFLATE) {
@@ -279,11 +291,23 @@ static uint8_t get_status(struct virtio_device *dev)
 	return load_relaxed(&device_of(dev)->status);
 }
 
+/* 2.1.1: bits are added, and none behind FAILED, until a reset. */
+static void check_status(struct scripted_balloon *device, uint8_t status)
+{
+	uint8_t before = load_relaxed(&device->status);
+
+	if (status && before & ~status)
+		fault(device, "2.1.1: a status bit cleared");
+	if (status && before & VIRTIO_STATUS_FAILED && status != before)
+		fault(device, "2.1.1: going on after FAILED without a reset");
+}
+
 static void set_status(struct virtio_device *dev, uint8_t status)
 {
 	struct scripted_balloon *device = device_of(dev);
 
 	spin_lock(&device->lock);
+	check_status(device, status);
 	if (device->nr_status < SCRIPTED_STATUS_LOG)
 		device->status_log[device->nr_status++] = status;
 	if (device->refuses_features)
@@ -330,6 +354,8 @@ static int read_config(struct virtio_device *dev, unsigned int offset, void *to,
 	uint32_t value = offset == 0 ? load_relaxed(&device->num_pages) : load_relaxed(&device->actual);
 
 	memset(to, 0, bytes);
+	if ((offset == 8 && !(device->offers & BIT(F_HINT))) || (offset == 12 && !(device->offers & BIT(F_POISON))))
+		fault(device, "2.5.1: a field that is there only with a feature");
 	if ((offset == 12 || offset == 8) && bytes == 4) {
 		value = load_acquire(offset == 8 ? &device->hint_command : &device->poison);
 		memcpy(to, &value, bytes);
@@ -346,9 +372,11 @@ static int write_config(struct virtio_device *dev, unsigned int offset, const vo
 	struct scripted_balloon *device = device_of(dev);
 	uint32_t value;
 
+	if (!(load_relaxed(&device->status) & VIRTIO_STATUS_FEATURES_OK))
+		fault(device, "3.1.1: the configuration is written before FEATURES_OK");
 	if (offset == 12 && bytes == 4 && (device->accepted & BIT(F_POISON))) {
 		if (load_relaxed(&device->status) & VIRTIO_STATUS_DRIVER_OK)
-			fault(device, "5.5.4.2: poison_val changed after DRIVER_OK");
+			fault(device, "5.5.6.6.1: poison_val changed after DRIVER_OK");
 		memcpy(&device->poison, from, bytes);
 		return 0;
 	}
@@ -379,8 +407,8 @@ static int queue_enable(struct virtio_device *dev, unsigned int index, struct vi
 	struct scripted_balloon *device = device_of(dev);
 	struct virtqueue_addresses at = virtqueue_addresses(vq);
 
-	if (load_relaxed(&device->status) & VIRTIO_STATUS_DRIVER_OK)
-		fault(device, "3.1.1: a queue set up after DRIVER_OK");
+	if (load_relaxed(&device->status) & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FAILED))
+		fault(device, "3.1.1: a queue set up after DRIVER_OK or FAILED");
 	ring_device_init(&device->rings[index], phys_to_virt(at.descriptors), at, virtqueue_size(vq),
 			 device->accepted & BIT(VIRTIO_F_RING_PACKED), device->accepted & BIT(VIRTIO_F_EVENT_IDX));
 	if (device->accepted & BIT(VIRTIO_F_INDIRECT_DESC))

@@ -20,8 +20,8 @@ tests_hosted += $(filter-out $(not_here),$(wildcard tests/unit/*_test.c))
 tests_both += $(both_tests)
 # drivers/virtio
 tests_both += $(addprefix tests/unit/,ring_device.c virtqueue_fixture.c)
-tests_both += $(addprefix tests/unit/drivers_,virtqueue_test.c virtqueue_hostile_test.c virtio_parse_test.c)
-tests_both += $(addprefix tests/unit/,scripted_balloon.c drivers_virtio_test.c)
+tests_both += $(addprefix tests/unit/drivers_,virtqueue_test.c virtqueue_hostile_test.c virtio_parse_test.c driver_ring_test.c)
+tests_both += $(addprefix tests/unit/,scripted_balloon.c drivers_virtio_test.c drivers_driver_test.c)
 tests_both += $(addprefix tests/unit/drivers_balloon_,test.c sg_test.c oom_test.c move_test.c)
 tests_both += tests/unit/drivers_balloon_hinting_test.c tests/unit/drivers_balloon_free_page_hint_test.c
 # These touch free memory on purpose: as a host, and to look at what it holds.
