@@ -34,6 +34,7 @@
 #include "mm/compaction.h"
 #include "mm/memory.h"
 #include "mm/page_cache.h"
+#include "mm/vm/daemons.h"
 #include "mm/vm/files.h"
 #include "mm/vm/mm.h"
 #include "workloads/alloc_record.h"
@@ -105,8 +106,8 @@ static void reclaim_start(void)
 {
 	page_cache_init();
 	cma_init();
-	if (kswapd_start() != 0 || compaction_init() != 0 || alloc_record_init() != 0)
-		panic("no memory for kswapd and kcompactd");
+	if (kswapd_start() != 0 || compaction_init() != 0 || vm_daemons_start() != 0 || alloc_record_init() != 0)
+		panic("no memory for kswapd and its like");
 }
 
 /* Ends the run if the command line says so; else the shell. */

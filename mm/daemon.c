@@ -3,6 +3,7 @@
  */
 #include "mm/daemon.h"
 
+#include "kernel/thread.h"
 #include "kernel/wait.h"
 
 static struct {
@@ -22,9 +23,12 @@ static bool try_begin(void)
 	return open;
 }
 
-void daemon_work_begin(void)
+bool daemon_work_begin(void)
 {
-	wait_event(&gate.wait, try_begin());
+	bool begun;
+
+	wait_event(&gate.wait, (begun = try_begin()) || thread_should_stop());
+	return begun;
 }
 
 void daemon_work_end(void)

@@ -5,8 +5,8 @@
 
 #include "lib/compiler.h"
 
-/* Around what a daemon does; waits while somebody holds them. Not nested. */
-void daemon_work_begin(void);
+/* Around what a daemon does; waits while somebody holds them. False: it shall stop instead. Not nested. */
+bool daemon_work_begin(void) MUST_CHECK;
 void daemon_work_end(void);
 
 /*

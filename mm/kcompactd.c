@@ -130,10 +130,9 @@ static void wait_and_look(struct node *node, uint64_t *pause_ns)
 	TRACE(mm_compaction_kcompactd_sleep, .node = node->id);
 	wait_event_timeout(&kcompactd->wait, is_wanted(kcompactd), *pause_ns);
 	looked_for = atomic_exchange(&kcompactd->look, false);
-	if (READ_ONCE(kcompactd->asked) || thread_should_stop())
+	if (READ_ONCE(kcompactd->asked) || thread_should_stop() || !daemon_work_begin())
 		return;
 	/* A machine that is idle, or beyond help, shall not be woken often. */
-	daemon_work_begin();
 	*pause_ns = look(node) || looked_for ? LOOK_SOONEST_NS : MIN(2 * *pause_ns, LOOK_LATEST_NS);
 	daemon_work_end();
 }
@@ -152,7 +151,8 @@ static int kcompactd_run(void *argument)
 			wait_and_look(node, &pause_ns);
 			continue;
 		}
-		daemon_work_begin();
+		if (!daemon_work_begin())
+			break;
 		compact_on_demand(node, order, highest);
 		daemon_work_end();
 		pause_ns = LOOK_SOONEST_NS;

@@ -206,9 +206,9 @@ static int kswapd_main(void *argument)
 	thread_be_urgent();
 	while (!thread_should_stop()) {
 		wait_event(&kswapd->wait, READ_ONCE(kswapd->asked) || thread_should_stop());
-		daemon_work_begin();
-		if (!thread_should_stop())
-			run_once(kswapd);
+		if (thread_should_stop() || !daemon_work_begin())
+			break;
+		run_once(kswapd);
 		daemon_work_end();
 	}
 	return 0;

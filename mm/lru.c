@@ -36,10 +36,27 @@ struct lru *lru_of(const struct page *page)
 	return &memory.nodes[page_node(page)].lru;
 }
 
-static enum lru_list list_of(const struct page *page)
+/* What the books need to know of a page that has an owner, with one look at its tag, which is there then. */
+struct subject {
+	struct page *page;
+	struct lru *lru;
+	enum page_owner owner;
+	uint32_t pages;
+};
+
+static struct subject subject_of(struct page *page)
 {
-	uint32_t flags = load_relaxed(&page->flags);
-	bool file = (flags & PAGE_LAZY_FREE) || page_owner(page) == PAGE_OWNER_PAGE_CACHE;
+	uint64_t pfn = page_to_pfn(page);
+	const struct zone *zone = zone_of_pfn(pfn);
+	uint8_t tag = load_relaxed(&zone->tags[pfn - zone->start_pfn]);
+
+	return (struct subject){page, &memory.nodes[zone->node].lru, TAG_OWNER(tag), 1u << TAG_ORDER(tag)};
+}
+
+static enum lru_list list_of(const struct subject *subject)
+{
+	uint32_t flags = load_relaxed(&subject->page->flags);
+	bool file = (flags & PAGE_LAZY_FREE) || subject->owner == PAGE_OWNER_PAGE_CACHE;
 
 	if (flags & (PAGE_UNEVICTABLE | PAGE_MLOCKED))
 		return LRU_UNEVICTABLE;
@@ -48,66 +65,92 @@ static enum lru_list list_of(const struct page *page)
 	return file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
 }
 
-static uint64_t pages_of(const struct page *page)
+static void add_locked(const struct subject *subject)
 {
-	return 1ull << page_order(page);
+	enum lru_list list = list_of(subject);
+	struct lru *lru = subject->lru;
+
+	DEBUG_ASSERT(!page_is(subject->page, PAGE_ON_LRU));
+	list_add(&lru->lists[list], &subject->page->lru);
+	WRITE_ONCE(lru->pages[list], lru->pages[list] + subject->pages);
+	page_mark(subject->page, PAGE_ON_LRU);
 }
 
-static void add_locked(struct lru *lru, struct page *page)
+/* But for the flag. */
+static void unlink_locked(const struct subject *subject)
 {
-	enum lru_list list = list_of(page);
+	enum lru_list list = list_of(subject);
+	struct lru *lru = subject->lru;
 
-	DEBUG_ASSERT(!page_is(page, PAGE_ON_LRU));
-	list_add(&lru->lists[list], &page->lru);
-	WRITE_ONCE(lru->pages[list], lru->pages[list] + pages_of(page));
-	page_mark(page, PAGE_ON_LRU);
+	list_del(&subject->page->lru);
+	WRITE_ONCE(lru->pages[list], lru->pages[list] - subject->pages);
 }
 
-static void remove_locked(struct lru *lru, struct page *page)
+static void remove_locked(const struct subject *subject)
 {
-	enum lru_list list = list_of(page);
-
-	list_del(&page->lru);
-	WRITE_ONCE(lru->pages[list], lru->pages[list] - pages_of(page));
-	page_unmark(page, PAGE_ON_LRU);
+	unlink_locked(subject);
+	page_unmark(subject->page, PAGE_ON_LRU);
 }
 
 void lru_add(struct page *page)
 {
-	struct lru *lru = lru_of(page);
+	struct subject subject = subject_of(page);
 
-	spin_lock(&lru->lock);
-	add_locked(lru, page);
-	spin_unlock(&lru->lock);
+	spin_lock(&subject.lru->lock);
+	add_locked(&subject);
+	spin_unlock(&subject.lru->lock);
 }
 
 bool lru_remove(struct page *page)
 {
-	struct lru *lru = lru_of(page);
+	struct subject subject = subject_of(page);
 	bool was_on;
 
-	spin_lock(&lru->lock);
+	spin_lock(&subject.lru->lock);
 	was_on = page_is(page, PAGE_ON_LRU);
 	if (was_on)
-		remove_locked(lru, page);
-	spin_unlock(&lru->lock);
+		remove_locked(&subject);
+	spin_unlock(&subject.lru->lock);
 	return was_on;
+}
+
+void lru_remove_unused(struct page **pages, size_t count, uint8_t *orders)
+{
+	struct lru *locked = NULL;
+
+	for (size_t at = 0; at < count; at++) {
+		struct subject subject = subject_of(pages[at]);
+
+		orders[at] = (uint8_t)__builtin_ctz(subject.pages);
+		if (!page_is(pages[at], PAGE_ON_LRU))
+			continue;
+		if (subject.lru != locked) {
+			if (locked)
+				spin_unlock(&locked->lock);
+			locked = subject.lru;
+			spin_lock(&locked->lock);
+		}
+		unlink_locked(&subject);
+		store_relaxed(&pages[at]->flags, load_relaxed(&pages[at]->flags) & ~(uint32_t)PAGE_ON_LRU);
+	}
+	if (locked)
+		spin_unlock(&locked->lock);
 }
 
 void lru_change(struct page *page, uint32_t set, uint32_t clear)
 {
-	struct lru *lru = lru_of(page);
+	struct subject subject = subject_of(page);
 	bool was_on;
 
-	spin_lock(&lru->lock);
+	spin_lock(&subject.lru->lock);
 	was_on = page_is(page, PAGE_ON_LRU);
 	if (was_on)
-		remove_locked(lru, page);
+		remove_locked(&subject);
 	atomic_fetch_or(&page->flags, set);
 	atomic_fetch_and(&page->flags, ~clear);
 	if (was_on)
-		add_locked(lru, page);
-	spin_unlock(&lru->lock);
+		add_locked(&subject);
+	spin_unlock(&subject.lru->lock);
 }
 
 /* ---- isolation ----------------------------------------------------------------------------------------------------
@@ -120,23 +163,29 @@ static bool is_of_lru_owner(const struct page *page)
 	return owner == PAGE_OWNER_PAGE_CACHE || owner == PAGE_OWNER_ANON;
 }
 
-static bool isolate_locked(struct lru *lru, struct page *page)
+static bool isolate_locked(const struct subject *subject)
 {
-	if (!page_get_unless_zero(page)) /* its freer waits for the lock */
+	struct lru *lru = subject->lru;
+
+	if (!page_get_unless_zero(subject->page)) /* its freer waits for the lock */
 		return false;
-	page_mark(page, PAGE_ISOLATED); /* first: who looks without the lock sees one of the two */
-	remove_locked(lru, page);
-	WRITE_ONCE(lru->isolated, lru->isolated + pages_of(page));
+	page_mark(subject->page, PAGE_ISOLATED); /* first: who looks without the lock sees one of the two */
+	remove_locked(subject);
+	WRITE_ONCE(lru->isolated, lru->isolated + subject->pages);
 	return true;
 }
 
 bool lru_isolate(struct page *page)
 {
 	struct lru *lru = lru_of(page);
-	bool isolated;
+	bool isolated = false;
 
 	spin_lock(&lru->lock);
-	isolated = is_of_lru_owner(page) && page_is(page, PAGE_ON_LRU) && isolate_locked(lru, page);
+	if (is_of_lru_owner(page) && page_is(page, PAGE_ON_LRU)) {
+		struct subject subject = subject_of(page);
+
+		isolated = isolate_locked(&subject);
+	}
 	spin_unlock(&lru->lock);
 	return isolated;
 }
@@ -155,9 +204,10 @@ uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, enum zone_type hi
 	spin_lock(&lru->lock);
 	for (uint32_t looked = 0; looked < 2 * most && count < most && !list_empty(head); looked++) {
 		struct page *page = list_entry(head->prev, struct page, lru);
+		struct subject subject = subject_of(page);
 
-		*scanned += pages_of(page);
-		if (zone_type_of(page) <= highest && isolate_locked(lru, page)) {
+		*scanned += subject.pages;
+		if (zone_type_of(page) <= highest && isolate_locked(&subject)) {
 			pages[count++] = page;
 			continue;
 		}
@@ -168,31 +218,31 @@ uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, enum zone_type hi
 	return count;
 }
 
-static void leave_isolation_locked(struct lru *lru, struct page *page)
+static void leave_isolation_locked(const struct subject *subject)
 {
-	DEBUG_ASSERT(page_is(page, PAGE_ISOLATED));
-	WRITE_ONCE(lru->isolated, lru->isolated - pages_of(page));
-	page_unmark(page, PAGE_ISOLATED);
+	DEBUG_ASSERT(page_is(subject->page, PAGE_ISOLATED));
+	WRITE_ONCE(subject->lru->isolated, subject->lru->isolated - subject->pages);
+	page_unmark(subject->page, PAGE_ISOLATED);
 }
 
 void lru_put_back(struct page *page)
 {
-	struct lru *lru = lru_of(page);
+	struct subject subject = subject_of(page);
 
-	spin_lock(&lru->lock);
-	add_locked(lru, page);
-	leave_isolation_locked(lru, page);
-	spin_unlock(&lru->lock);
+	spin_lock(&subject.lru->lock);
+	add_locked(&subject);
+	leave_isolation_locked(&subject);
+	spin_unlock(&subject.lru->lock);
 	page_put(page);
 }
 
 void lru_forget_isolated(struct page *page)
 {
-	struct lru *lru = lru_of(page);
+	struct subject subject = subject_of(page);
 
-	spin_lock(&lru->lock);
-	leave_isolation_locked(lru, page);
-	spin_unlock(&lru->lock);
+	spin_lock(&subject.lru->lock);
+	leave_isolation_locked(&subject);
+	spin_unlock(&subject.lru->lock);
 }
 
 /* ---- figures ------------------------------------------------------------------------------------------------------
@@ -226,10 +276,11 @@ static int check_list(struct lru *lru, enum lru_list list)
 
 	list_for_each_entry(page, &lru->lists[list], lru) {
 		uint32_t flags = load_relaxed(&page->flags);
+		struct subject subject = subject_of(page);
 
-		pages += pages_of(page);
+		pages += subject.pages;
 		if ((flags & PAGE_ON_LRU) && !(flags & PAGE_ISOLATED) && is_of_lru_owner(page) &&
-		    list_of(page) == list && lru_of(page) == lru)
+		    list_of(&subject) == list && subject.lru == lru)
 			continue;
 		pr_err("lru_check: pfn 0x%lx, flags 0x%x, owner %s, is on list %d", page_to_pfn(page), flags,
 		       page_owner_name(page_owner(page)), list);

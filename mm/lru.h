@@ -56,6 +56,8 @@ struct lru *lru_of(const struct page *page);
 void lru_add(struct page *page);
 /* Off the list, for good; false: it is on none (isolated, perhaps). */
 bool lru_remove(struct page *page);
+/* The same for many whose last references are gone, so that nobody else looks at their flags; tells their orders. */
+void lru_remove_unused(struct page **pages, size_t count, uint8_t *orders);
 /*
  * Flags that say which list a page belongs to (PAGE_ACTIVE, PAGE_UNEVICTABLE, PAGE_MLOCKED, PAGE_LAZY_FREE) are changed
  * by who isolated it, or here: on a list, it goes to the head of the right one. The caller has a reference.

@@ -11,6 +11,8 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 
+#define FREE_BATCH 64u
+
 static bool (*last_put_hook)(struct page *page);
 
 void page_on_last_put(bool (*hook)(struct page *page))
@@ -28,29 +30,68 @@ bool page_get_unless_zero(struct page *page)
 	return false;
 }
 
-static NOINLINE void release(struct page *page)
+/* Those that nobody else takes over move to the front; how many. */
+static size_t tell_others(struct page **pages, size_t count)
 {
 	bool (*hook)(struct page *) = load_acquire(&last_put_hook);
+	size_t kept = 0;
 
-	DEBUG_ASSERT(load_relaxed(&page->mapcount) == 0, "pfn 0x%lx freed with %u entries", page_to_pfn(page),
-		     page->mapcount);
-	if (hook && hook(page))
-		return;
-	if (page_is(page, PAGE_ON_LRU))
-		lru_remove(page);
-	DEBUG_ASSERT(!page_is(page, PAGE_ISOLATED | PAGE_LOCKED), "pfn 0x%lx freed with flags 0x%x", page_to_pfn(page),
-		     page->flags);
-	store_relaxed(&page->flags, 0);
-	free_pages(page, page_order(page));
+	for (size_t at = 0; at < count; at++) {
+		struct page *page = pages[at];
+
+		DEBUG_ASSERT(load_relaxed(&page->mapcount) == 0, "pfn 0x%lx freed with %u entries", page_to_pfn(page),
+			     page->mapcount);
+		if (!hook || !hook(page))
+			pages[kept++] = page;
+	}
+	return kept;
 }
 
-void page_put_many(struct page *page, uint32_t count)
+static void free_batch(struct page **pages, size_t count)
+{
+	uint8_t orders[FREE_BATCH];
+
+	lru_remove_unused(pages, count, orders);
+	for (size_t at = 0; at < count; at++) {
+		struct page *page = pages[at];
+
+		DEBUG_ASSERT(!page_is(page, PAGE_ISOLATED | PAGE_LOCKED), "pfn 0x%lx freed with flags 0x%x",
+			     page_to_pfn(page), page->flags);
+		store_relaxed(&page->flags, 0);
+		free_pages(page, orders[at]);
+	}
+}
+
+/* What nobody has a reference to. */
+static NOINLINE void release(struct page **pages, size_t count)
+{
+	count = tell_others(pages, count);
+	for (size_t at = 0; at < count; at += FREE_BATCH)
+		free_batch(pages + at, MIN(count - at, (size_t)FREE_BATCH));
+}
+
+static bool drop(struct page *page, uint32_t count)
 {
 	uint32_t before = atomic_fetch_sub(&page->refcount, count);
 
 	ASSERT(before >= count, "pfn 0x%lx: %u references, %u put", page_to_pfn(page), before, count);
-	if (before == count)
-		release(page);
+	return before == count;
+}
+
+void page_put_many(struct page *page, uint32_t count)
+{
+	if (drop(page, count))
+		release(&page, 1);
+}
+
+void page_put_all(struct page **pages, size_t count)
+{
+	size_t unused = 0;
+
+	for (size_t at = 0; at < count; at++)
+		if (drop(pages[at], 1))
+			pages[unused++] = pages[at];
+	release(pages, unused);
 }
 
 void page_put(struct page *page)

@@ -22,6 +22,8 @@ bool page_get_unless_zero(struct page *page) MUST_CHECK;
 /* Drops one; the last one frees it. Never sleeps; takes the LRU lists' lock. */
 void page_put(struct page *page);
 void page_put_many(struct page *page, uint32_t count);
+/* One reference to each of @pages, whose order is changed. */
+void page_put_all(struct page **pages, size_t count);
 /* Told of last references, before anything is done about them; true: it took the page over. Once, at boot. */
 void page_on_last_put(bool (*hook)(struct page *page));
 

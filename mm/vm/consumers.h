@@ -45,6 +45,8 @@ int64_t device_migrate_back(struct mm *mm, uint64_t start, uint64_t bytes);
 
 /* Entries of LRU pages in the range become hinting: the next access tells who uses them. How many. */
 uint64_t numa_mark_range(struct mm *mm, uint64_t start, uint64_t bytes);
+/* So much of its areas, from where the last call ended; from the beginning after the end. One thread at a time. */
+void numa_mark_next(struct mm *mm, uint64_t bytes);
 /* Pages of the range should be on @node (NODE_ANY: no wish); with @move, those that are elsewhere are moved. */
 int mm_mbind(struct mm *mm, uint64_t start, uint64_t bytes, int node, bool move);
 /* All pages on @from move to @to: how many could not. */

@@ -5,6 +5,7 @@
 
 #include "kernel/mutex.h"
 #include "kernel/vfile.h"
+#include "mm/vm/daemons.h"
 #include "mm/vm/device.h"
 #include "mm/vm/huge.h"
 #include "mm/vm/matrix.h"
@@ -27,6 +28,7 @@ int vm_files_init(void)
 {
 	int error = huge_files_init();
 
+	error = error ? error : vm_daemons_files_init();
 	error = error ? error : vfile_add("/sys/kernel/debug/vm_matrix", &matrix_ops, NULL);
 	return error ? error : vfile_add("/sys/kernel/debug/device_memory", &device_ops, NULL);
 }

@@ -40,7 +40,14 @@ int huge_files_init(void)
 	return vfile_add_choice("/sys/kernel/mm/transparent_hugepage/enabled", &thp_enabled);
 }
 
+bool thp_is_enabled(void)
+{
+	return load_relaxed(&thp_enabled.chosen) != THP_NEVER;
+}
+
 /* ---- collapse ---- */
+
+enum { WAS_HUGE, MADE }; /* or -errno */
 
 static struct page *lru_page(const struct area *area, uint64_t address, uint64_t value)
 {
@@ -72,8 +79,8 @@ struct collapse {
 	uint64_t old[PTE_ENTRIES];
 };
 
-/* All of them, or none. */
-static bool take_entries(struct collapse *collapse)
+/* Under table_lock: all of them, and not only zero pages. */
+static bool all_collapsible(const struct collapse *collapse)
 {
 	bool any = false;
 
@@ -82,9 +89,26 @@ static bool take_entries(struct collapse *collapse)
 			return false;
 		any |= entry_get(&collapse->table[i]) && !is_zero(entry_get(&collapse->table[i]));
 	}
-	for (unsigned int i = 0; i < PTE_ENTRIES && any; i++)
-		collapse->old[i] = entry_exchange(&collapse->table[i], 0);
 	return any;
+}
+
+static bool scan_entries(const struct collapse *collapse)
+{
+	bool worthwhile;
+
+	spin_lock(&collapse->mm->table_lock);
+	worthwhile = all_collapsible(collapse);
+	spin_unlock(&collapse->mm->table_lock);
+	return worthwhile;
+}
+
+static bool take_entries(struct collapse *collapse)
+{
+	if (!all_collapsible(collapse))
+		return false;
+	for (unsigned int i = 0; i < PTE_ENTRIES; i++)
+		collapse->old[i] = entry_exchange(&collapse->table[i], 0);
+	return true;
 }
 
 static void copy_pages(const struct collapse *collapse)
@@ -121,6 +145,8 @@ static int collapse_by_copy(struct collapse *collapse, uint64_t *entry)
 	struct mm *mm = collapse->mm;
 	bool taken;
 
+	if (!scan_entries(collapse))
+		return -EAGAIN;
 	collapse->block = page_new_anon(mm, collapse->area, collapse->start, HUGE_ORDER);
 	if (!collapse->block)
 		return -ENOMEM;
@@ -141,7 +167,7 @@ static int collapse_by_copy(struct collapse *collapse, uint64_t *entry)
 	put_old_pages(collapse);
 	spin_unlock(&mm->table_lock);
 	vm_event(thp_collapse_alloc);
-	return 0;
+	return MADE;
 }
 
 /* The block that the table maps in parts, all of them, in order, by nobody else; or NULL. Under table_lock. */
@@ -191,15 +217,15 @@ static int collapse_locked(struct mm *mm, uint64_t start, struct collapse *colla
 	if (!entry || !entry_get(entry))
 		return -ENOENT;
 	if (entry_get(entry) & PTE_HUGE)
-		return 0;
+		return WAS_HUGE;
 	collapse->mm = mm;
 	collapse->area = area;
 	collapse->start = start;
 	collapse->table = table_entry(mm, start, 0);
-	return collapse_in_place(collapse, entry) ? 0 : collapse_by_copy(collapse, entry);
+	return collapse_in_place(collapse, entry) ? MADE : collapse_by_copy(collapse, entry);
 }
 
-int huge_collapse(struct mm *mm, uint64_t start)
+static int collapse_at(struct mm *mm, uint64_t start)
 {
 	struct collapse *collapse = kmalloc(sizeof(*collapse));
 	int error;
@@ -211,6 +237,11 @@ int huge_collapse(struct mm *mm, uint64_t start)
 	mutex_unlock(&mm->lock);
 	kfree(collapse);
 	return error;
+}
+
+int huge_collapse(struct mm *mm, uint64_t start)
+{
+	return MIN(collapse_at(mm, start), 0);
 }
 
 /* The next place in an area that wants huge pages; USER_END: none. */
@@ -231,13 +262,12 @@ static uint64_t next_place(struct mm *mm, uint64_t from)
 	return place;
 }
 
-uint64_t huge_collapse_pass(struct mm *mm)
+int huge_collapse_next(struct mm *mm, uint64_t *at)
 {
-	uint64_t count = 0;
+	uint64_t place = next_place(mm, *at);
 
-	for (uint64_t at = 0; (at = next_place(mm, at)) < USER_END; at += HUGE_BYTES)
-		count += huge_collapse(mm, at) == 0;
-	return count;
+	*at = place + HUGE_BYTES;
+	return place == USER_END ? -ENOENT : collapse_at(mm, place) == MADE;
 }
 
 /* ---- splitting ---- */

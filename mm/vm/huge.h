@@ -10,8 +10,13 @@
  * -EAGAIN: a page of it is shared, held, on a device, merged or locked; -ENOMEM.
  */
 int huge_collapse(struct mm *mm, uint64_t start);
-/* khugepaged's pass over one space: blocks made. */
-uint64_t huge_collapse_pass(struct mm *mm);
+/*
+ * khugepaged's step: the next place from *@at on that should be huge; *@at is behind it then. 1: it became so; 0: it
+ * was, or cannot now; -ENOENT: there is none.
+ */
+int huge_collapse_next(struct mm *mm, uint64_t *at);
+/* transparent_hugepage/enabled is not "never". */
+bool thp_is_enabled(void);
 /* The block becomes 512 pages. The caller holds PAGE_LOCKED (gone if it worked) and a reference. 0 or -EAGAIN. */
 int huge_split(struct page *page) MUST_CHECK;
 /* All blocks of the range (FOLL_LRU): how many were split. */

@@ -1,15 +1,14 @@
 /*
- * KSM, one pass: every candidate's content is hashed; a merged page with the same hash, or an earlier candidate of the
- * pass with it, is compared in earnest, and if equal the candidate's entry maps it instead.
+ * KSM: pages that many entries map because their contents were equal, and how an entry comes to map one.
  *
  * Equal now need not be equal in a moment: so the entry is made read-only and flushed first, under table_lock, then
  * compared, then replaced. Whoever wants to write waits for table_lock, finds its entry replaced and gets a copy.
  * A page that becomes one to merge into, or is merged into, is locked, so that it does not move to another meanwhile.
  *
- * Locking: ksm_lock (mutex) for passes; places_lock (spin) for the nodes' lists of places; nodes_lock (spin, innermost)
+ * Locking: a mutex for passes; places_lock (spin) for the nodes' lists of places; nodes_lock (spin, innermost)
  * for what a page's last reference, dropped anywhere, changes.
  */
-#include "mm/vm/ksm.h"
+#include "mm/vm/ksm_internal.h"
 
 #include "kernel/memory.h"
 #include "kernel/panic.h"
@@ -38,19 +37,28 @@ struct ksm_place {
 	uint64_t address;
 };
 
-/* A page of this pass that nothing was equal to so far; with a reference to the page. */
-struct candidate {
-	struct list_node node;
-	struct mm *mm;
-	struct page *page;
-	uint64_t address, hash;
-};
-
-static struct mutex ksm_lock = MUTEX_INIT(ksm_lock, "ksm");
+static struct mutex mutex = MUTEX_INIT(mutex, "ksm");
 static struct spinlock places_lock = SPINLOCK_INIT("ksm_places");
 static struct spinlock nodes_lock = SPINLOCK_INIT("ksm_nodes");
-static struct list_node merged[BUCKETS]; /* struct ksm_node; of a pass, under ksm_lock */
-static uint64_t nr_shared, nr_merged;
+static struct list_node merged[BUCKETS]; /* struct ksm_node; under the mutex */
+static uint64_t nr_merged;
+
+void ksm_lock(void)
+{
+	mutex_lock(&mutex);
+	for (unsigned int i = 0; i < BUCKETS && !merged[i].next; i++)
+		list_init(&merged[i]);
+}
+
+void ksm_unlock(void)
+{
+	mutex_unlock(&mutex);
+}
+
+uint64_t ksm_merged(void)
+{
+	return load_relaxed(&nr_merged);
+}
 
 /* ---- merged pages ---- */
 
@@ -60,7 +68,6 @@ void ksm_page_gone(struct page *page)
 
 	spin_lock(&nodes_lock);
 	node->page = NULL;
-	atomic_dec(&nr_shared);
 	spin_unlock(&nodes_lock);
 }
 
@@ -176,12 +183,11 @@ static void forget_stale_places(struct ksm_node *node)
 	put_node_page(page);
 }
 
-/* Nodes whose pages nobody has any more. Under ksm_lock. */
-static void reap(void)
+void ksm_reap(void)
 {
 	struct ksm_node *node, *after;
 
-	for (unsigned int i = 0; i < BUCKETS && merged[i].next; i++)
+	for (unsigned int i = 0; i < BUCKETS; i++)
 		list_for_each_entry_safe(node, after, &merged[i], node) {
 			if (!is_gone(node)) {
 				forget_stale_places(node);
@@ -194,12 +200,7 @@ static void reap(void)
 
 /* ---- merging ---- */
 
-static struct page *lru_page(const struct area *area, uint64_t address, uint64_t value)
-{
-	return pte_maps(value) ? vm_normal_lru_page(area, address, value) : NULL;
-}
-
-static uint64_t hash_of(const struct page *page)
+uint64_t ksm_hash(const struct page *page)
 {
 	const uint64_t *words = page_bytes(page);
 	uint64_t hash = 0;
@@ -218,7 +219,7 @@ static bool still_alone(const struct page *page, uint64_t value)
 }
 
 /* @candidate's entry cannot be written to any more. False: it is not what it was. */
-static bool protect(const struct candidate *candidate, uint64_t *entry)
+static bool protect(const struct ksm_candidate *candidate, uint64_t *entry)
 {
 	uint64_t value = entry_get(entry);
 
@@ -232,7 +233,7 @@ static bool protect(const struct candidate *candidate, uint64_t *entry)
 }
 
 /* The candidate's entry maps @kept instead, if they are equal. */
-static bool merge_into(const struct candidate *candidate, struct page *kept, struct area *area)
+static bool merge_into(const struct ksm_candidate *candidate, struct page *kept, struct area *area)
 {
 	struct mm *mm = candidate->mm;
 	unsigned int level;
@@ -258,7 +259,7 @@ static bool merge_into(const struct candidate *candidate, struct page *kept, str
 }
 
 /* Under the space's lock: the area is still one for merging. */
-static bool merge(const struct candidate *candidate, struct ksm_node *node, struct page *kept)
+static bool merge(const struct ksm_candidate *candidate, struct ksm_node *node, struct page *kept)
 {
 	struct area *area;
 	bool done = false;
@@ -278,7 +279,7 @@ static bool merge(const struct candidate *candidate, struct ksm_node *node, stru
 }
 
 /* The candidate's own page becomes one to merge into. NULL: it changed, or no memory. */
-static struct ksm_node *make_node(const struct candidate *candidate)
+static struct ksm_node *make_node(const struct ksm_candidate *candidate)
 {
 	struct ksm_node *node = kmalloc(sizeof(*node));
 	unsigned int level;
@@ -301,7 +302,6 @@ static struct ksm_node *make_node(const struct candidate *candidate)
 		candidate->page->mapping = node;
 		page_mark(candidate->page, PAGE_KSM);
 		page_unlock(candidate->page);
-		atomic_inc(&nr_shared);
 	}
 	spin_unlock(&candidate->mm->table_lock);
 	mutex_unlock(&candidate->mm->lock);
@@ -313,7 +313,7 @@ static struct ksm_node *make_node(const struct candidate *candidate)
 	return node;
 }
 
-static bool merge_with_merged(const struct candidate *candidate)
+bool ksm_merge_with_merged(const struct ksm_candidate *candidate)
 {
 	struct ksm_node *node;
 	bool done = false;
@@ -331,152 +331,33 @@ static bool merge_with_merged(const struct candidate *candidate)
 	return done;
 }
 
-static void forget(struct candidate *candidate)
+bool ksm_merge_with_other(const struct ksm_candidate *candidate, const struct ksm_candidate *other)
 {
-	list_del(&candidate->node);
-	page_put(candidate->page);
-	mm_put(candidate->mm);
-	kfree(candidate);
-}
+	struct ksm_node *node = other->page == candidate->page ? NULL : make_node(other);
+	bool done = false;
 
-static bool merge_with_candidate(const struct candidate *candidate, struct list_node *bucket)
-{
-	struct candidate *other, *after;
-
-	list_for_each_entry_safe(other, after, bucket, node) {
-		struct ksm_node *node;
-		bool done;
-
-		if (other->hash != candidate->hash || other->page == candidate->page)
-			continue;
-		node = make_node(other);
-		done = node && page_trylock(other->page);
-		if (done) {
-			done = merge(candidate, node, other->page);
-			page_unlock(other->page);
-		}
-		forget(other);
-		if (done)
-			return true;
+	if (node && page_trylock(other->page)) {
+		done = merge(candidate, node, other->page);
+		page_unlock(other->page);
 	}
-	return false;
-}
-
-/* ---- a pass ---- */
-
-/* The next page of an area for merging from *@address on, with a reference. */
-static int take_entry(struct table_walk *walk, uint64_t address, uint64_t *entry)
-{
-	struct candidate *found = walk->context;
-	struct page *page = lru_page(walk->area, address, entry_get(entry));
-
-	if (!page || page_is(page, PAGE_KSM | PAGE_HUGE | PAGE_MLOCKED) || !page_owner_is_anon(page) ||
-	    load_relaxed(&page->mapcount) != 1 || load_relaxed(&page->refcount) != 1)
-		return 0;
-	page_get(page);
-	found->page = page;
-	found->address = address;
-	return 1;
-}
-
-static int pass_over(struct table_walk *walk UNUSED, uint64_t address UNUSED, uint64_t *entry UNUSED)
-{
-	return 0;
-}
-
-static bool next_candidate(struct mm *mm, uint64_t from, struct candidate *found)
-{
-	int result = 0;
-
-	mutex_lock(&mm->lock);
-	for_each_area(area, mm, from, USER_END) {
-		struct table_walk walk = {
-			.mm = mm, .area = area, .page = take_entry, .huge = pass_over, .context = found};
-
-		if (area->flags & AREA_MERGEABLE)
-			result = table_walk(&walk, MAX(from, area->start), area->end);
-		if (result)
-			break;
-	}
-	mutex_unlock(&mm->lock);
-	return result;
-}
-
-static void look_at(struct mm *mm, struct candidate *found, struct list_node *buckets)
-{
-	struct list_node *bucket;
-	struct candidate *kept;
-
-	found->mm = mm;
-	found->hash = hash_of(found->page);
-	bucket = &buckets[found->hash % BUCKETS];
-	kept = NULL;
-	if (!merge_with_merged(found) && !merge_with_candidate(found, bucket))
-		kept = kmalloc(sizeof(*kept));
-	if (!kept) {
-		page_put(found->page);
-		return;
-	}
-	*kept = *found;
-	mm_get(mm);
-	list_add(bucket, &kept->node);
-}
-
-static void scan_all(struct list_node *buckets)
-{
-	struct mm *mm = NULL, *next;
-	struct candidate found;
-
-	while ((next = mm_next(mm))) {
-		if (mm)
-			mm_put(mm);
-		mm = next;
-		for (uint64_t at = 0; next_candidate(mm, at, &found); at = found.address + PAGE_SIZE)
-			look_at(mm, &found, buckets);
-	}
-	if (mm)
-		mm_put(mm);
-}
-
-uint64_t ksm_scan(void)
-{
-	struct list_node *buckets = kmalloc(BUCKETS * sizeof(*buckets));
-	uint64_t before = load_relaxed(&nr_merged);
-
-	if (!buckets)
-		return 0;
-	mutex_lock(&ksm_lock);
-	for (unsigned int i = 0; i < BUCKETS; i++) {
-		list_init(&buckets[i]);
-		if (!merged[i].next)
-			list_init(&merged[i]);
-	}
-	reap();
-	scan_all(buckets);
-	for (unsigned int i = 0; i < BUCKETS; i++)
-		while (!list_empty(&buckets[i]))
-			forget(list_first_entry(&buckets[i], struct candidate, node));
-	reap();
-	mutex_unlock(&ksm_lock);
-	kfree(buckets);
-	return load_relaxed(&nr_merged) - before;
-}
-
-int ksm_unmerge(struct mm *mm, uint64_t start, uint64_t bytes)
-{
-	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE) {
-		struct page *page = follow_page(mm, at, FOLL_LRU);
-		bool is_merged = page && page_is(page, PAGE_KSM);
-
-		if (page)
-			page_put(page);
-		if (is_merged && mm_fault(mm, at, true) == -ENOMEM)
-			return -ENOMEM;
-	}
-	return 0;
+	return done;
 }
 
 struct ksm_stats ksm_stats(void)
 {
-	return (struct ksm_stats){load_relaxed(&nr_shared), load_relaxed(&nr_merged)};
+	struct ksm_stats stats = {.full_scans = ksm_full_scans()};
+	struct ksm_node *node;
+
+	ksm_lock();
+	spin_lock(&nodes_lock);
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		list_for_each_entry(node, &merged[i], node) {
+			uint32_t entries = node->page ? load_relaxed(&node->page->mapcount) : 0;
+
+			stats.pages_shared += entries > 0;
+			stats.pages_sharing += entries ? entries - 1 : 0;
+		}
+	spin_unlock(&nodes_lock);
+	ksm_unlock();
+	return stats;
 }

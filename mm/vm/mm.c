@@ -95,7 +95,8 @@ void mm_put(struct mm *mm)
 		take_down(mm);
 }
 
-struct mm *mm_next(struct mm *after)
+/* The first living one whose number is at least @id. */
+static struct mm *first_from(uint32_t id)
 {
 	struct mm *mm, *found = NULL;
 
@@ -103,7 +104,7 @@ struct mm *mm_next(struct mm *after)
 	list_for_each_entry(mm, &all_mms, all_node) {
 		uint32_t users = load_relaxed(&mm->users);
 
-		if (after && mm->id <= after->id)
+		if (mm->id < id)
 			continue;
 		while (users && !atomic_cas(&mm->users, &users, users + 1))
 			;
@@ -114,6 +115,22 @@ struct mm *mm_next(struct mm *after)
 	}
 	spin_unlock(&all_lock);
 	return found;
+}
+
+struct mm *mm_next(struct mm *after)
+{
+	return first_from(after ? after->id + 1 : 0);
+}
+
+struct mm *vm_cursor_mm(struct vm_cursor *cursor)
+{
+	struct mm *mm = first_from(cursor->id);
+
+	if (!mm)
+		*cursor = (struct vm_cursor){0};
+	else if (mm->id != cursor->id)
+		*cursor = (struct vm_cursor){.id = mm->id};
+	return mm;
 }
 
 /* ---- threads ---- */

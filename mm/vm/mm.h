@@ -124,6 +124,18 @@ int mm_vm_init(void) MUST_CHECK;
 /* Every living mm in turn, with a reference that the caller returns; start with NULL. */
 struct mm *mm_next(struct mm *after) MUST_CHECK;
 
+/* A place in all spaces that is remembered without a reference. */
+struct vm_cursor {
+	uint32_t id;
+	uint64_t address;
+};
+/* The space it is in, or the next one that lives, with a reference; NULL: behind the last, and it is at the first. */
+struct mm *vm_cursor_mm(struct vm_cursor *cursor) MUST_CHECK;
+static inline void vm_cursor_next_mm(struct vm_cursor *cursor)
+{
+	*cursor = (struct vm_cursor){.id = cursor->id + 1};
+}
+
 struct mapping_request {
 	uint64_t start; /* 0: anywhere */
 	uint64_t bytes;

@@ -65,6 +65,30 @@ uint64_t numa_mark_range(struct mm *mm, uint64_t start, uint64_t bytes)
 	return count;
 }
 
+void numa_mark_next(struct mm *mm, uint64_t bytes)
+{
+	uint64_t at = (uint64_t)mm->numa_scan * HUGE_BYTES;
+
+	while (bytes && at < USER_END) {
+		struct area *area;
+		uint64_t end = 0;
+
+		mutex_lock(&mm->lock);
+		area = area_at_or_after(mm, at);
+		if (area) {
+			at = MAX(at, area->start);
+			end = MIN(area->end, at + bytes);
+		}
+		mutex_unlock(&mm->lock);
+		if (!area)
+			break;
+		numa_mark_range(mm, at, end - at);
+		bytes -= end - at;
+		at = end;
+	}
+	mm->numa_scan = bytes ? 0 : (uint32_t)(at / HUGE_BYTES);
+}
+
 /* ---- where pages should be ---- */
 
 struct queue {

@@ -80,8 +80,7 @@ static void put_gathered(struct table_walk *walk)
 
 	if (zap->flush_end)
 		address_space_flush(&walk->mm->space, zap->flush_start, zap->flush_end - zap->flush_start);
-	for (size_t i = 0; i < zap->count; i++)
-		page_put(zap->pages[i]);
+	page_put_all(zap->pages, zap->count);
 	zap->count = 0;
 	zap->flush_start = UINT64_MAX;
 	zap->flush_end = 0;

@@ -5,6 +5,7 @@
 
 #include "kernel/memory.h"
 #include "kernel/panic.h"
+#include "mm/daemon.h"
 #include "mm/vm/check.h"
 #include "mm/vm/device_ram.h"
 #include "mm/vm/tables.h"
@@ -53,6 +54,11 @@ static void leave(void *argument UNUSED)
 	mm_use(NULL);
 }
 
+static void release_daemons(void *argument UNUSED)
+{
+	daemons_release();
+}
+
 static struct mm *adopt(struct ktest *t, struct mm *mm, uint64_t anon_before)
 {
 	struct fixture *fixture = test_alloc(t, sizeof(*fixture));
@@ -67,8 +73,11 @@ static struct mm *adopt(struct ktest *t, struct mm *mm, uint64_t anon_before)
 
 struct mm *fixture_mm(struct ktest *t)
 {
-	struct mm *mm = adopt(t, mm_new(), anon_pages());
+	struct mm *mm;
 
+	daemons_hold();
+	ktest_defer(t, release_daemons, NULL);
+	mm = adopt(t, mm_new(), anon_pages());
 	mm_use(mm);
 	ktest_defer(t, leave, NULL);
 	return mm;

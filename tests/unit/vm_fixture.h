@@ -8,8 +8,8 @@
 
 #define RW (AREA_READ | AREA_WRITE)
 
-/* A new space that the thread uses. At the end it is checked, left, and all anonymous pages must be gone; and so
- * are all spaces and lists that are left. */
+/* A new space that the thread uses. Daemons are held meanwhile. At the end it is checked, left, and all anonymous pages
+ * must be gone; and so are all spaces and lists that are left. */
 struct mm *fixture_mm(struct ktest *t);
 /* A fork of the thread's space; checked and put at the end. */
 struct mm *fixture_fork(struct ktest *t, struct mm *parent);
