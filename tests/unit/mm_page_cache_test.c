@@ -8,6 +8,7 @@
 #include "kernel/time.h"
 #include "lib/rand.h"
 #include "mm/cache_tree.h"
+#include "mm/daemon.h"
 #include "mm/memory.h"
 #include "mm/movable.h"
 #include "mm/reclaim.h"
@@ -22,12 +23,20 @@ static void drop_file(void *file)
 	page_cache_drop_files();
 }
 
+static void release_daemons(void *nothing UNUSED)
+{
+	daemons_release();
+}
+
+/* No daemon reclaims or moves its pages. */
 static struct cache_file *open_file(struct ktest *t, uint64_t id)
 {
 	struct cache_file *file = cache_file_open(id);
 
 	if (file)
 		ktest_defer(t, drop_file, file);
+	daemons_hold();
+	ktest_defer(t, release_daemons, NULL);
 	return file;
 }
 
