@@ -7,7 +7,6 @@
  */
 #include "mm/pcp.h"
 
-#include "kernel/cpu.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 #include "lib/atomic.h"
@@ -65,7 +64,7 @@ void pcp_init(struct zone *zone)
 {
 	for (uint32_t cpu = 0; cpu < zone->nr_cpus; cpu++) {
 		memset(&zone->pcps[cpu], 0, offsetof(struct pcp, items));
-		spin_lock_init(&zone->pcps[cpu].lock, "pcp");
+		cpu_claim_init(&zone->pcps[cpu].claim, "pcp");
 	}
 }
 
@@ -76,39 +75,14 @@ static ALWAYS_INLINE struct pcp *pcp_enter(struct zone *zone)
 
 	preempt_disable();
 	pcp = &zone->pcps[cpu_id()];
-	store_relaxed(&pcp->busy, 1);
-	/* What the processor reorders here is the claimant's business (cpu_barrier); the compiler must not. */
-	barrier();
-	while (unlikely(load_acquire(&pcp->claimed))) {
-		store_release(&pcp->busy, 0);
-		spin_lock(&pcp->lock);
-		spin_unlock(&pcp->lock);
-		store_relaxed(&pcp->busy, 1);
-		smp_mb();
-	}
+	cpu_claim_enter(&pcp->claim);
 	return pcp;
 }
 
 static ALWAYS_INLINE void pcp_leave(struct pcp *pcp)
 {
-	store_release(&pcp->busy, 0);
+	cpu_claim_leave(&pcp->claim);
 	preempt_enable();
-}
-
-static void pcp_claim(struct pcp *pcp, unsigned int cpu)
-{
-	spin_lock(&pcp->lock);
-	store_relaxed(&pcp->claimed, 1);
-	smp_mb();
-	cpu_barrier(cpu);
-	while (load_acquire(&pcp->busy))
-		cpu_relax();
-}
-
-static void pcp_unclaim(struct pcp *pcp)
-{
-	store_release(&pcp->claimed, 0);
-	spin_unlock(&pcp->lock);
 }
 
 /* ---- taking -------------------------------------------------------------------------------------------------------
@@ -421,9 +395,9 @@ void pcp_drain(struct zone *zone, unsigned int cpu)
 	if (cpu == cpu_id()) {
 		drain_own(zone);
 	} else if (cpu_irqs_enabled()) {
-		pcp_claim(pcp, cpu);
+		cpu_claim_begin(&pcp->claim, cpu);
 		drain_lists(zone, pcp);
-		pcp_unclaim(pcp);
+		cpu_claim_end(&pcp->claim);
 	}
 	preempt_enable();
 }

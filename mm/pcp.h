@@ -6,12 +6,11 @@
  * The same structure counts what its CPU allocated and freed, and for whom, so that a page is accounted for in the
  * same cache lines that serve it.
  *
- * Locking: the owner, the CPU itself, sets busy while it is inside, with preemption off, and pays neither for an atomic
- * operation nor for a barrier. Who wants to drain another CPU's magazines takes pcp->lock, sets claimed, makes that CPU
- * pass a barrier, and waits until it is not busy; an owner that finds claimed set goes away and waits for the lock.
+ * Locking: a CPU's magazines are its own, another may claim them to drain them (kernel/cpu_claim.h).
  */
 #pragma once
 
+#include "kernel/cpu_claim.h"
 #include "mm/zone.h"
 
 struct alloc_request;
@@ -20,13 +19,11 @@ struct alloc_request;
 #define PCP_ITEMS 1080u /* see class_items in pcp.c */
 
 struct pcp {
-	uint32_t busy;	  /* written by the owner only */
-	uint32_t claimed; /* written under lock only */
+	struct cpu_claim claim; /* for claimants zone->lock comes behind its lock */
 	uint16_t count[PCP_LISTS];
 	uint64_t allocated_pages, freed_pages; /* ever, by this CPU from this zone */
 	int64_t owned_pages[NR_PAGE_OWNERS];   /* allocated less freed: only the sum over CPUs means something */
 	uint64_t drained_batches, refilled_batches;
-	struct spinlock lock; /* among those who drain; for them zone->lock comes behind it */
 	uint32_t items[PCP_ITEMS];
 } CACHE_LINE_ALIGNED;
 

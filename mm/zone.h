@@ -7,7 +7,7 @@
  *
  * Inside mm/ a page is its index in the zone, a 32-bit number: zone_page() and zone_index() convert.
  * Locking: lock protects pageblocks, sets and counters. A tag belongs to whoever holds the page.
- * Order of locks: pcp->lock, then zone->lock; never two of a kind.
+ * Order of locks: a claim of a pcp, then zone->lock; never two of a kind.
  */
 #pragma once
 

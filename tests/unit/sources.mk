@@ -4,8 +4,8 @@ guest_tests := $(addprefix tests/unit/,kernel_symbols_test.c x86_64_paging_test.
 guest_tests += tests/unit/boot_boot_test.c
 guest_tests += $(patsubst %,tests/unit/x86_64_%_test.c,call clock irq trap)
 guest_tests += tests/unit/kernel_sanitizer_test.c
-both_tests := $(addprefix tests/unit/,kernel_mutex_test.c kernel_spinlock_test.c kernel_thread_test.c kernel_timer_test.c \
-	kernel_wait_test.c kernel_work_test.c)
+both_tests := $(addprefix tests/unit/,kernel_cpu_claim_test.c kernel_mutex_test.c kernel_spinlock_test.c kernel_thread_test.c \
+	kernel_timer_test.c kernel_wait_test.c kernel_work_test.c)
 tests_guest += tests/unit/kernel_scheduler_test.c
 # cgroup: those of the gpu controller's inside, or of its absence
 gpu_tests_on := tests/unit/cgroup_gpu_test.c tests/unit/cgroup_stress_test.c
