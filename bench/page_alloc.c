@@ -19,6 +19,7 @@
 #include "lib/rand.h"
 #include "mm/memory.h"
 #include "mm/pcp.h"
+#include "mm/slab.h"
 #include "tests/host/host.h"
 
 #define ROUNDS	    5
@@ -204,6 +205,48 @@ static double throughput(const struct allocator *allocator, unsigned int threads
 	return best;
 }
 
+/* ---- objects: what a pair costs each of some threads ----------------------------------------------------------------
+ */
+
+static struct slab_cache objects;
+
+static void *pair_objects(void *unused UNUSED)
+{
+	for (unsigned int pair = 0; pair < PAIRS; pair++)
+		slab_free(&objects, slab_alloc(&objects, GFP_KERNEL));
+	return NULL;
+}
+
+static double object_pair_ns(unsigned int threads)
+{
+	pthread_t running[MAX_THREADS];
+	double best = 0;
+
+	for (unsigned int round = 0; round < 4 * ROUNDS; round++) {
+		uint64_t start = now_ns();
+
+		for (unsigned int at = 0; at < threads; at++)
+			if (pthread_create(&running[at], NULL, pair_objects, NULL))
+				exit(2);
+		for (unsigned int at = 0; at < threads; at++)
+			pthread_join(running[at], NULL);
+		keep_best(&best, now_ns() - start, PAIRS);
+	}
+	return best;
+}
+
+static void measure_objects(FILE *json)
+{
+	double one, two;
+
+	slab_cache_init(&objects, "bench", 64);
+	one = object_pair_ns(1);
+	two = object_pair_ns(2);
+	printf("slab, objects of 64 bytes, a pair: 1 thread %.1f ns, each of 2 threads %.1f ns\n", one, two);
+	fprintf(json, "  \"object_pair\": %.1f,\n  \"object_pair_two_threads\": %.1f,\n", one, two);
+	slab_cache_destroy(&objects);
+}
+
 /* ---- set-up -------------------------------------------------------------------------------------------------------
  */
 
@@ -273,6 +316,7 @@ int main(int argc, char **argv)
 	printf("ballonet, set-up of %llu GiB: %.3f ms\n", (unsigned long long)(bytes >> 30), setup);
 	fprintf(json, "  \"two_threads\": %.2f,\n  \"setup_ms\": %.3f,\n", two / one, setup);
 
+	measure_objects(json);
 	for (size_t count = get_all(&ballonet, 0); count--;)
 		naive_put(pages[count], 0);
 	costs = measure(&naive, 0);

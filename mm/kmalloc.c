@@ -94,12 +94,14 @@ void *kmalloc_atomic(size_t bytes)
 
 void kfree(void *memory)
 {
+	struct slab_cache *cache;
 	struct page *page;
 
 	if (!memory)
 		return;
-	if (slab_cache_of(memory)) {
-		slab_free(NULL, memory);
+	cache = slab_cache_of(memory);
+	if (cache) {
+		slab_free(cache, memory);
 		return;
 	}
 	page = virt_to_page(memory);

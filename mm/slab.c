@@ -4,10 +4,10 @@
  * A slab is a block of pages. Its first page's structure holds the list of free objects (private) and the number of
  * objects in use (mapcount); every page's structure names the cache (mapping) and the page's place in the slab
  * (index), so that any address leads to its slab. A free object holds the address of the next free one and a mark that
- * depends on its own address: an object that carries its mark when it is freed is looked for on the list, and a
- * find is a double free. Slabs with room are on the partial list; one empty slab per cache is kept for the next.
+ * depends on its own address: an object that carries its mark when it is freed is freed twice. Slabs with room are on
+ * the partial list; one empty slab per cache is kept for the next.
  */
-#include "mm/slab.h"
+#include "mm/slab_internal.h"
 
 #include "kernel/kasan.h"
 #include "kernel/panic.h"
@@ -21,6 +21,7 @@
 #define POISON	       0x6b
 #define OBJECT_ALIGN   16u
 #define WANTED_OBJECTS 8u
+#define MAGAZINE_BYTES 16384u /* what a CPU may keep idle, twice: one object of each size at least */
 
 struct free_object {
 	struct free_object *next;
@@ -47,6 +48,8 @@ void slab_cache_init(struct slab_cache *cache, const char *name, size_t object_b
 	while ((PAGE_SIZE << cache->order) / cache->stride_bytes < WANTED_OBJECTS)
 		cache->order++;
 	cache->objects = (uint32_t)((PAGE_SIZE << cache->order) / cache->stride_bytes);
+	cache->inverse = (1ull << 32) / cache->stride_bytes + 1;
+	cache->magazine = MIN(MAGAZINE_BYTES / cache->stride_bytes, SLAB_MAGAZINE);
 	spin_lock_init(&cache->lock, "slab");
 	list_init(&cache->partial);
 	spin_lock(&caches_lock);
@@ -74,12 +77,17 @@ static void poison(const struct slab_cache *cache, struct free_object *object)
 		memset(object + 1, POISON, cache->object_bytes - sizeof(*object));
 }
 
+static void check_mark(const struct slab_cache *cache, struct free_object *object)
+{
+	if (object->mark != mark_of(object))
+		panic("slab %s: free object %p was written to (its mark is gone)", cache->name, (void *)object);
+}
+
 static void check_handed_out(const struct slab_cache *cache, struct free_object *object)
 {
 	const uint8_t *bytes = (const uint8_t *)object;
 
-	if (object->mark != mark_of(object))
-		panic("slab %s: free object %p was written to (its mark is gone)", cache->name, (void *)object);
+	check_mark(cache, object);
 	if (!POISONING)
 		return;
 	for (uint32_t at = sizeof(*object); at < cache->object_bytes; at++)
@@ -88,21 +96,14 @@ static void check_handed_out(const struct slab_cache *cache, struct free_object 
 	*redzone_of(cache, object) = REDZONE;
 }
 
-static bool on_free_list(const struct page *slab, const struct free_object *object)
-{
-	for (const struct free_object *at = (void *)slab->private; at; at = at->next)
-		if (at == object)
-			return true;
-	return false;
-}
-
 static void check_given_back(const struct slab_cache *cache, const struct page *slab, struct free_object *object)
 {
-	size_t offset = (size_t)((char *)object - (char *)page_address(slab));
+	uint32_t offset = (uint32_t)((char *)object - (char *)page_address(slab));
+	uint32_t number = (uint32_t)(offset * cache->inverse >> 32);
 
-	if (offset % cache->stride_bytes || offset / cache->stride_bytes >= cache->objects)
+	if (unlikely(number * cache->stride_bytes != offset || number >= cache->objects))
 		panic("slab %s: freeing %p, where no object begins", cache->name, (void *)object);
-	if (unlikely(object->mark == mark_of(object)) && on_free_list(slab, object))
+	if (unlikely(object->mark == mark_of(object)))
 		panic("double free: %p of slab %s is free already", (void *)object, cache->name);
 	if (POISONING && *redzone_of(cache, object) != REDZONE)
 		panic("slab %s: object %p was written beyond its %u bytes", cache->name, (void *)object,
@@ -161,87 +162,133 @@ static void release_slab(struct slab_cache *cache, struct page *slab)
 	memalloc_credit(1ull << cache->order);
 }
 
-static void *take_object(struct slab_cache *cache, struct page *slab)
+static void *take_object_locked(struct slab_cache *cache, struct page *slab)
 {
 	struct free_object *object = (void *)slab->private;
 
 	ASSERT(object, "slab %s: a full slab is on the list of those that have room", cache->name);
-	check_handed_out(cache, object);
+	check_mark(cache, object);
 	slab->private = (uint64_t)object->next;
-	object->mark = 0;
-	kasan_unpoison(object, cache->object_bytes);
 	if (slab->mapcount++ == 0)
 		cache->nr_free_slabs--;
 	if (!object->next)
 		list_del(&slab->lru);
-	cache->nr_objects++;
+	cache->nr_taken++;
 	return object;
+}
+
+/* Slabs that are empty and one too many go from all lists to @empties. */
+static void put_object_locked(struct slab_cache *cache, struct free_object *object, struct list_node *empties)
+{
+	struct page *slab = slab_of(object);
+
+	if (!slab->private)
+		list_add(&cache->partial, &slab->lru);
+	object->next = (void *)slab->private;
+	slab->private = (uint64_t)object;
+	cache->nr_taken--;
+	if (--slab->mapcount)
+		return;
+	list_del(&slab->lru);
+	if (cache->nr_free_slabs) {
+		cache->nr_slabs--;
+		list_add(empties, &slab->lru);
+		return;
+	}
+	cache->nr_free_slabs++;
+	list_add_tail(&cache->partial, &slab->lru);
+}
+
+uint32_t slab_take(struct slab_cache *cache, void **objects, uint32_t most)
+{
+	uint32_t count = 0;
+
+	spin_lock(&cache->lock);
+	while (count < most && !list_empty(&cache->partial))
+		objects[count++] = take_object_locked(cache, list_first_entry(&cache->partial, struct page, lru));
+	spin_unlock(&cache->lock);
+	return count;
+}
+
+void slab_put(struct slab_cache *cache, void *const *objects, uint32_t count)
+{
+	struct list_node empties = LIST_INIT(empties);
+
+	if (!count)
+		return;
+	spin_lock(&cache->lock);
+	for (uint32_t at = 0; at < count; at++)
+		put_object_locked(cache, objects[at], &empties);
+	spin_unlock(&cache->lock);
+	while (!list_empty(&empties)) {
+		struct page *slab = list_first_entry(&empties, struct page, lru);
+
+		list_del(&slab->lru);
+		release_slab(cache, slab);
+	}
+}
+
+/* Pages are had without the lock; who else comes meanwhile brings a slab of his own. */
+static bool add_slab(struct slab_cache *cache, uint32_t gfp)
+{
+	struct page *slab = new_slab(cache, gfp);
+
+	if (!slab)
+		return false;
+	spin_lock(&cache->lock);
+	list_add(&cache->partial, &slab->lru);
+	cache->nr_slabs++;
+	cache->nr_free_slabs++;
+	spin_unlock(&cache->lock);
+	return true;
+}
+
+/* One for the caller, and a magazine full of others if there are so many. */
+static NOINLINE void *take_batch(struct slab_cache *cache, uint32_t gfp)
+{
+	void *objects[SLAB_MAGAZINE + 1];
+	uint32_t count;
+
+	while (!(count = slab_take(cache, objects, cache->magazine + 1)))
+		if (!add_slab(cache, gfp))
+			return NULL;
+	slab_put(cache, objects + 1, slab_magazine_fill(cache, objects + 1, count - 1));
+	return objects[0];
 }
 
 void *slab_alloc(struct slab_cache *cache, uint32_t gfp)
 {
-	struct page *slab;
-	void *object;
+	struct free_object *object = slab_magazine_take(cache);
 
-	spin_lock(&cache->lock);
-	if (list_empty(&cache->partial)) {
-		/* Pages are had without the lock; who else comes meanwhile brings a slab of his own. */
-		spin_unlock(&cache->lock);
-		slab = new_slab(cache, gfp);
-		if (!slab)
-			return NULL;
-		spin_lock(&cache->lock);
-		list_add(&cache->partial, &slab->lru);
-		cache->nr_slabs++;
-		cache->nr_free_slabs++;
-	}
-	object = take_object(cache, list_first_entry(&cache->partial, struct page, lru));
-	spin_unlock(&cache->lock);
+	if (unlikely(!object))
+		object = take_batch(cache, gfp);
+	if (unlikely(!object))
+		return NULL;
+	check_handed_out(cache, object);
+	object->mark = 0;
+	kasan_unpoison(object, cache->object_bytes);
 	return object;
 }
 
-/* True if the slab is now one empty slab too many, and off all lists. */
-static bool put_object(struct slab_cache *cache, struct page *slab, struct free_object *object)
+void slab_free(struct slab_cache *cache, void *memory)
 {
-	check_given_back(cache, slab, object);
-	kasan_unpoison(object, cache->object_bytes); /* kmalloc closed what was not asked for */
-	if (!slab->private)
-		list_add(&cache->partial, &slab->lru);
-	object->next = (void *)slab->private;
-	object->mark = mark_of(object);
-	poison(cache, object);
-	kasan_poison(object, cache->object_bytes, KASAN_FREE_OBJECT);
-	slab->private = (uint64_t)object;
-	cache->nr_objects--;
-	if (--slab->mapcount)
-		return false;
-	list_del(&slab->lru);
-	if (cache->nr_free_slabs) {
-		cache->nr_slabs--;
-		return true;
-	}
-	cache->nr_free_slabs++;
-	list_add_tail(&cache->partial, &slab->lru);
-	return false;
-}
-
-void slab_free(struct slab_cache *cache, void *object)
-{
+	struct free_object *object = memory;
 	struct page *slab;
-	bool empty;
 
 	if (!object)
 		return;
-	if (!slab_cache_of(object))
-		panic("slab: freeing %p, which lies in no slab", object);
+	cache = cache ? cache : slab_cache_of(object);
+	/* Every page of a slab names its cache. */
+	if (unlikely(!cache || virt_to_page(object)->mapping != cache))
+		panic("slab: freeing %p, which lies in no slab%s%s", memory, cache ? " of " : "",
+		      cache ? cache->name : "");
 	slab = slab_of(object);
-	ASSERT(!cache || cache == slab->mapping, "%p belongs to another cache than %s", object, cache->name);
-	cache = slab->mapping;
-	spin_lock(&cache->lock);
-	empty = put_object(cache, slab, object);
-	spin_unlock(&cache->lock);
-	if (empty)
-		release_slab(cache, slab);
+	check_given_back(cache, slab, object);
+	kasan_unpoison(object, cache->object_bytes); /* kmalloc closed what was not asked for */
+	object->mark = mark_of(object);
+	poison(cache, object);
+	kasan_poison(object, cache->stride_bytes, KASAN_FREE_OBJECT);
+	slab_magazine_put(cache, object);
 }
 
 struct slab_cache *slab_cache_of(const void *object)
@@ -281,6 +328,7 @@ uint64_t slab_shrink(struct slab_cache *cache)
 	uint64_t pages = 0;
 	struct page *slab;
 
+	slab_drain(cache);
 	while ((slab = detach_empty(cache))) {
 		release_slab(cache, slab);
 		pages += 1u << cache->order;
@@ -311,9 +359,10 @@ static struct slab_info info_of(struct slab_cache *cache)
 	};
 
 	spin_lock(&cache->lock);
-	info.objects = cache->nr_objects;
+	info.objects = cache->nr_taken;
 	info.slabs = cache->nr_slabs;
 	spin_unlock(&cache->lock);
+	info.objects -= MIN(info.objects, slab_magazine_objects(cache));
 	return info;
 }
 
@@ -345,11 +394,12 @@ uint64_t slab_reclaimable_pages(void)
 
 void slab_cache_destroy(struct slab_cache *cache)
 {
+	slab_magazine_destroy(cache);
 	slab_shrink(cache);
 	spin_lock(&caches_lock);
 	list_del(&cache->node);
 	spin_unlock(&caches_lock);
-	ASSERT(!cache->nr_objects && !cache->nr_slabs, "cache %s: %lu objects left", cache->name, cache->nr_objects);
+	ASSERT(!cache->nr_taken && !cache->nr_slabs, "cache %s: %lu objects left", cache->name, cache->nr_taken);
 }
 
 static int check_slab(struct slab_cache *cache, const struct page *slab)
@@ -373,6 +423,7 @@ int slab_check(struct slab_cache *cache)
 	int result = 0;
 	uint32_t empty = 0;
 
+	slab_drain(cache);
 	spin_lock(&cache->lock);
 	list_for_each_entry(slab, &cache->partial, lru) {
 		empty += !slab->mapcount;
