@@ -60,4 +60,16 @@ static inline struct zone *zone_of_pfn(uint64_t pfn)
 	return &memory.zones[memory.zone_map[granule]];
 }
 
+/*
+ * Owner and order (TAG_OWNER, TAG_ORDER) of the first page of a block that somebody holds: a look at its byte, where
+ * page_owner() and page_order() first have to find out what there is at all.
+ */
+static inline uint8_t page_tag_held(const struct page *page)
+{
+	uint64_t pfn = page_to_pfn(page);
+	const struct zone *zone = zone_of_pfn(pfn);
+
+	return load_relaxed(&zone->tags[pfn - zone->start_pfn]);
+}
+
 #define for_each_zone(zone) for (struct zone *zone = memory.zones; zone < memory.zones + memory.nr_zones; zone++)

@@ -36,21 +36,6 @@
 #define LAST_WAITS   200u
 #define LAST_WAIT_NS (10 * NS_PER_MS)
 
-static struct page *all_pages(void)
-{
-	return (struct page *)PAGE_STRUCT_BASE;
-}
-
-uint64_t page_to_pfn(const struct page *page)
-{
-	return (uint64_t)(page - all_pages());
-}
-
-struct page *pfn_to_page(uint64_t pfn)
-{
-	return all_pages() + pfn;
-}
-
 static enum migratetype migratetype_of(uint32_t gfp)
 {
 	if (gfp & GFP_MOVABLE)

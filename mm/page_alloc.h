@@ -61,8 +61,14 @@ bool memalloc_inside(void);
 void memalloc_credit(uint64_t pages);
 uint64_t memalloc_credited(void);
 
-uint64_t page_to_pfn(const struct page *page);
-struct page *pfn_to_page(uint64_t pfn);
+static ALWAYS_INLINE uint64_t page_to_pfn(const struct page *page)
+{
+	return (uint64_t)(page - (const struct page *)PAGE_STRUCT_BASE);
+}
+static ALWAYS_INLINE struct page *pfn_to_page(uint64_t pfn)
+{
+	return (struct page *)PAGE_STRUCT_BASE + pfn;
+}
 /* Frames that no zone has, such as a device's, have page structures afterwards. 0, -ERANGE, -ENOMEM. May sleep. */
 int page_structs_add(uint64_t first_pfn, uint64_t pages) MUST_CHECK;
 /* False for holes and memory that is no RAM. */

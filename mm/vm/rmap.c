@@ -10,6 +10,7 @@
 #include "kernel/memory.h"
 #include "kernel/panic.h"
 #include "kernel/wait.h"
+#include "mm/memory.h"
 #include "mm/vm/device.h"
 #include "mm/vm/file_area.h"
 #include "mm/vm/ksm.h"
@@ -165,7 +166,7 @@ enum mm_counter mm_counter_of(const struct page *page)
 {
 	if (page_is(page, PAGE_DEVICE))
 		return MM_DEVICE;
-	return page_owner(page) == PAGE_OWNER_PAGE_CACHE ? MM_FILE : MM_ANON;
+	return TAG_OWNER(page_tag_held(page)) == PAGE_OWNER_PAGE_CACHE ? MM_FILE : MM_ANON;
 }
 
 void mm_count(struct mm *mm, const struct page *page, int64_t entries, bool huge)

@@ -22,6 +22,14 @@ static struct page *page_at(struct mm *mm, uint64_t address)
 	return pfn_to_page(pte_pfn(entry_of(mm, address)));
 }
 
+static uint64_t owned_by_test(void)
+{
+	struct memory_info info;
+
+	memory_info_get(&info);
+	return info.by_owner[PAGE_OWNER_TEST];
+}
+
 static uint64_t lazy_pages(void)
 {
 	return lru_pages(LRU_INACTIVE_FILE);
@@ -248,4 +256,36 @@ KTEST(vm_lru, the_check_sees_what_is_wrong)
 	EXPECT_EQ(t, vm_check(), -EINVAL);
 	lru_add(page);
 	EXPECT_OK(t, vm_check());
+}
+
+/* Zapping a table's worth puts all its references at once. */
+KTEST(vm_lru, a_batch_of_references_frees_those_that_were_the_last)
+{
+	struct device_memory *device = fixture_coherent(t, 1);
+	uint64_t listed = lru_pages(LRU_INACTIVE_ANON), tested = owned_by_test();
+	struct page *pages[5], *held, *other;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		pages[i] = alloc_pages(GFP_USER | GFP_OWNER(i < 3 ? PAGE_OWNER_ANON : PAGE_OWNER_TEST), 0);
+		REQUIRE(t, pages[i]);
+	}
+	pages[4] = device_page_alloc(device);
+	REQUIRE(t, pages[4]);
+	lru_add(pages[0]);
+	lru_add(pages[1]); /* the third is on no list */
+	page_get(pages[1]);
+	page_get(pages[3]);
+	held = pages[1];
+	other = pages[3];
+	EXPECT_EQ(t, lru_pages(LRU_INACTIVE_ANON), listed + 2);
+	page_put_all(pages, ARRAY_SIZE(pages));
+	EXPECT_EQ(t, lru_pages(LRU_INACTIVE_ANON), listed + 1);
+	EXPECT(t, page_is(held, PAGE_ON_LRU) && held->refcount == 1 && other->refcount == 1);
+	EXPECT_EQ(t, device->used, 0u);
+	EXPECT_EQ(t, owned_by_test(), tested + 1);
+	page_put(held);
+	page_put(other);
+	EXPECT_EQ(t, lru_pages(LRU_INACTIVE_ANON), listed);
+	EXPECT_EQ(t, owned_by_test(), tested);
+	EXPECT_OK(t, memory_check());
 }
