@@ -216,7 +216,7 @@ bench-compaction: ## What a whole pageblock costs in moved pages, by either scan
 bench-cgroup: ## What a charge costs, hosted at native speed, in atomic additions
 	@$(MAKE) MODE=host build/host/bench-cgroup
 	@build/host/bench-cgroup
-bench: ## Boot and balloon times on the real device, beside a Linux guest and the device's floor
+bench: ## Boot, balloon and faults on the real device, beside a Linux guest and the device's floor
 	@tools/deps build run bench
 	@tools/ballonet bench
 qemu-sg: ## QEMU with a balloon that takes runs of pages (sg=on), from the distribution's source: about three minutes
