@@ -4,7 +4,7 @@ HINTING_SECONDS=120 for each round; `make soak-hinting` does that."""
 import os
 
 import pytest
-from ballonet_lib import balloon
+from ballonet_lib import balloon, plot_hints
 
 FOLDER = "/sys/kernel/mm/page_hinting/"
 SECONDS = int(os.environ.get("HINTING_SECONDS", "4"))
@@ -36,3 +36,7 @@ def test_the_workload_compares_trackers(boot):
     rows = {line.split()[0]: line.split() for line in reply.lines if line and not line.startswith("json")}
     assert int(rows["none"][1]) == 0
     assert int(rows["bitmap"][1]) > 0 and int(rows["freelist"][1]) > 0
+    # The same figures are in the lines that `tools/ballonet plot` reads.
+    results = plot_hints.read(reply.output)
+    assert [result["tracker"] for result in results] == list(plot_hints.TRACKERS)
+    assert [str(result["blocks"]) for result in results] == [rows[tracker][1] for tracker in plot_hints.TRACKERS]

@@ -20,7 +20,7 @@ def add_parser(commands):
     parser.add_argument("--touch", default="7G", metavar="SIZE", help="memory that was used once and is free (default "
                         "%(default)s)")
     parser.add_argument("--busy", default="64M", metavar="SIZE", help="memory in use meanwhile (default %(default)s)")
-    parser.add_argument("--seconds", type=int, default=20, help="how long the guest is busy (default %(default)s)")
+    parser.add_argument("--seconds", type=int, default=60, help="how long the guest is busy (default %(default)s)")
     add_machine_options(parser, memory="8G", smp=2)
     parser.set_defaults(main=main)
 

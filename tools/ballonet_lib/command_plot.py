@@ -1,21 +1,25 @@
-"""`ballonet plot`: pictures of what `ballonet policies` measured: the table as bars, fragmentation over time as lines.
+"""`ballonet plot`: pictures of what was measured.
 
-The format is the file's ending, .png or .svg. Drawn by the distribution's matplotlib.
+Of `ballonet policies`, whose result is the default input: the table as bars, fragmentation over time as lines. Of the
+workload `hints`, whose input is a guest's output with the workload's json lines in it: see plot_hints.py. The format is
+the output's ending, .png or .svg. Drawn by the distribution's matplotlib.
 """
+import contextlib
 import json
 import os
 import statistics
 import subprocess
 
-from . import paths
+from . import paths, plot_hints
 from .command_policies import RESULT, share
 from .terminal import say
 
 
 def add_parser(commands):
-    parser = commands.add_parser("plot", help="pictures of the table of policies, and of fragmentation over time")
-    parser.add_argument("--input", default=RESULT, help="default %(default)s")
-    parser.add_argument("--output", default=os.path.join(paths.BUILD, "policies.svg"), help="default %(default)s")
+    parser = commands.add_parser("plot", help="pictures of what `policies` measured, or `run hints`")
+    parser.add_argument("--input", default=RESULT, help="or a guest's output with the json lines of `run hints` in it "
+                        "(default %(default)s)")
+    parser.add_argument("--output", help="build/policies.svg or build/hints.svg by default")
     parser.set_defaults(main=main)
 
 
@@ -68,16 +72,7 @@ def unusable(sample):
     return 100 * (1 - sample[3] / sample[2]) if sample[2] else 0
 
 
-def main(args):
-    subprocess.run([paths.absolute("tools/deps"), "plot"], check=True)
-    import matplotlib  # only here: nothing else needs it
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as pyplot
-    try:
-        with open(paths.absolute(args.input), encoding="utf-8") as file:
-            results = json.load(file)
-    except OSError as error:
-        raise SystemExit(f"ballonet: {args.input}: {error.strerror}: run `tools/ballonet policies` first") from None
+def draw_policies(results, pyplot):
     policies = list(dict.fromkeys(result["policy"] for result in results))
     settings = sorted(set(map(key, results)))
     figure, axes = pyplot.subplots(2, 2, figsize=(12, 8))
@@ -86,6 +81,34 @@ def main(args):
     draw_lines(axes[1][0], results, policies, lambda sample: sample[1], "fallbacks so far", "mixing over time (madvise)")
     draw_lines(axes[1][1], results, policies, unusable, "% of free memory", "free memory that is not in whole pageblocks")
     figure.tight_layout()
-    figure.savefig(paths.absolute(args.output))
-    say(f"{args.output}: {len(results)} runs, {len(policies)} policies")
+    return figure
+
+
+def read_input(path):
+    """(what measured it, its results)"""
+    try:
+        with open(paths.absolute(path), encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError as error:
+        raise SystemExit(f"ballonet: {path}: {error.strerror}: run `tools/ballonet policies` first") from None
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            return "policies", json.loads(text)
+    results = plot_hints.read(text)
+    if not results:
+        raise SystemExit(f"ballonet: {path}: neither the result of `policies` nor json lines of `run hints`")
+    return "hints", results
+
+
+def main(args):
+    what, results = read_input(args.input)
+    output = args.output or os.path.join(paths.BUILD, f"{what}.svg")
+    subprocess.run([paths.absolute("tools/deps"), "plot"], check=True)
+    import matplotlib  # only here: nothing else needs it
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
+    import matplotlib.pyplot as pyplot
+    figure = {"policies": draw_policies, "hints": plot_hints.draw}[what](results, pyplot)
+    figure.savefig(paths.absolute(output))
+    say(f"{output}: {len(results)} results of {what}")
     return 0
