@@ -31,9 +31,11 @@ def draw_bars(axes, results, trackers, value, label, title):
         for place, wanted in enumerate(settings):
             values = [value(result) for result in results if setting(result) == wanted and result["tracker"] == tracker]
             if values:
-                bars = axes.bar(place + (number - (len(trackers) - 1) / 2) * width, sum(values) / len(values), width,
+                mean = sum(values) / len(values)
+                bars = axes.bar(place + (number - (len(trackers) - 1) / 2) * width, mean, width,
                                 color=COLOURS.get(tracker), label=tracker if not place else None)
-                axes.bar_label(bars, fmt="%.4g", fontsize=7)
+                axes.bar_label(bars, [f"{mean:,.0f}" if mean >= 1000 else f"{mean:.3g}"], fontsize=7)
+    axes.margins(y=0.25)  # room for the legend
     axes.set_xticks(range(len(settings)), map(name, settings), fontsize=8)
     axes.set_ylabel(label)
     axes.set_title(title)
@@ -49,7 +51,7 @@ def draw(results, pyplot):
     draw_bars(axes[0][1], results, told, lambda result: result["to_report_ns"] / 1e6, "ms",
               "from the last free until all was told")
     draw_bars(axes[1][0], results, told, lambda result: result["blocks_per_s"], "blocks/s", "told, while it told")
-    draw_bars(axes[1][1], results, TRACKERS, lambda result: (result["take"]["mean_ns"] + result["free"]["mean_ns"]) / 1e3,
-              "µs", "a take and a free, for the threads")
+    draw_bars(axes[1][1], results, TRACKERS, lambda result: (result["take"]["p50_ns"] + result["free"]["p50_ns"]) / 1e3,
+              "µs", "a take and a free, for the threads (medians)")
     figure.tight_layout()
     return figure
