@@ -198,8 +198,9 @@ demo: ## The host asks for memory back, the guest gives it: both sides, side by 
 	@echo "Building..."
 	@$(MAKE) MODE=release kernel
 	@tools/ballonet demo
-test: ## All tests; ends with "N passed, N failed"
+test: ## All tests (with CI set, qemu-sg first); ends with "N passed, N failed"
 	@tools/deps build run test
+	@$(if $(CI),echo "Building QEMU with sg=on..."; tools/qemu-sg/build try)
 	@echo "Building $(words $(TEST_MODES)) modes..."
 	@$(MAKE) modes
 	@tools/ballonet suite

@@ -111,9 +111,12 @@ def goals(who, floor):
         return (f"report: inflate, {'touched' if touched else 'idle'}, within {most:g}x of the device's floor",
                 f"{ratio:.1f}x", ratio <= most)
 
-    return [faster(report, "inflate", False, 300), near(False, 5), faster(report, "inflate", True, 60), near(True, 1.5),
-            faster(pfn, "inflate", False, 1.3), faster(pfn, "inflate", True, 1.3),
-            faster(report, "deflate", False, 300), faster(pfn, "deflate", False, 1.3)]
+    # Runs of pages beside page numbers, as the proposal of F_SG found it: 4126 ms became 491.
+    runs = [faster(who["sg"], "inflate", touched, 8.4) for touched in (False, True)] if "sg" in who else []
+    return runs + [faster(report, "inflate", False, 300), near(False, 5),
+                   faster(report, "inflate", True, 60), near(True, 1.5),
+                   faster(pfn, "inflate", False, 1.3), faster(pfn, "inflate", True, 1.3),
+                   faster(report, "deflate", False, 300), faster(pfn, "deflate", False, 1.3)]
 
 
 def growth_goal(name, times):
