@@ -163,7 +163,7 @@ define newline
 
 endef
 
-# ---- fuzzers: $(name)_sources is set in tests/fuzz/sources.mk ---------------------------------------------------------
+# ---- fuzzers: $(name)_sources and _flags are set in tests/fuzz/sources.mk ---------------------------------------------------------
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := $(filter-out -MMD -MP,$(HOSTED_FLAGS)) -O1 -Wno-unknown-warning-option \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize=alignment -fno-sanitize-recover=undefined
@@ -175,7 +175,7 @@ fuzz: ## Every fuzzer for FUZZ_SECONDS=60; finds go to build/fuzz/<name>/
 fuzzers: $(fuzzers:%=build/fuzz/%/fuzzer)
 $(fuzzers:%=fuzz-%): fuzz-%: build/fuzz/%/fuzzer
 	@mkdir -p build/fuzz/$*/corpus
-	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$*/ \
+	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/$*/ $($*_flags) \
 		build/fuzz/$*/corpus $(wildcard tests/fuzz/corpus/$*) >build/fuzz/$*/log 2>&1 || \
 		{ tail -n 40 build/fuzz/$*/log; echo "  $*: found something, see build/fuzz/$*/"; exit 1; }
 	@awk '/number_of_executed_units/ {print "  $*: " $$2 " runs, nothing found"}' build/fuzz/$*/log

@@ -355,12 +355,13 @@ bool balloon_reset_and_release(struct balloon *balloon)
 	bool reset = virtio_device_reset(balloon->dev);
 
 	mutex_lock(&balloon->lock);
+	/* First: who waits for it need not wait for those who have isolated blocks, too. */
+	balloon_hinting_over(balloon, reset);
 	balloon_move_over(balloon, reset);
 	for (unsigned int i = 0; reset && i < BALLOON_NR_BATCHES; i++)
 		if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
 			balloon_batch_to_allocator(balloon, &balloon->batches[i]);
 	balloon_release_hold(balloon);
-	balloon_hinting_over(balloon, reset);
 	balloon_free_page_hint_over(balloon, reset);
 	balloon->target_pages = 0;
 	mutex_unlock(&balloon->lock);

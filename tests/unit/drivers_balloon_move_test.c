@@ -337,3 +337,47 @@ KTEST(balloon_move, a_contiguous_range_is_taken_from_under_it)
 		free_contig_range(first, 1ull << order);
 	EXPECT_EQ(t, device->faults, 0u);
 }
+
+struct pass {
+	struct balloon *balloon;
+	struct page_hinting_block block;
+	uint32_t done;
+};
+
+static int hint_one(void *argument)
+{
+	struct pass *pass = argument;
+	struct page_hinting_cb *cb = &pass->balloon->hinting.cb;
+	int result = cb->hint_pages(cb, &pass->block, 1);
+
+	store_release(&pass->done, 1);
+	return result;
+}
+
+/* When the device is given up whoever waits for hints is told at once, however long somebody has a block isolated. */
+KTEST(balloon_move, a_pass_of_hints_does_not_wait_for_who_has_a_block_isolated)
+{
+	const struct movable_ops *ops;
+	struct scripted_balloon *device = inflated(t, STATS | BIT(BALLOON_F_REPORTING), &ops);
+	struct page *hinted = alloc_pages(GFP_KERNEL | GFP_OWNER(PAGE_OWNER_TEST), 0), *page;
+	struct pass pass = {0};
+	struct thread *thread;
+	unsigned int order;
+
+	REQUIRE(t, device && hinted);
+	pass.balloon = device->dev.driver_data;
+	pass.block = (struct page_hinting_block){page_to_pfn(hinted), 0};
+	REQUIRE(t, pass.balloon->hinting.cb.hint_pages);
+	page = held_block(device, MAX_ORDER, &order);
+	REQUIRE(t, page && isolates(ops, page));
+	scripted_balloon_fall_silent(device, true, false);
+	thread = thread_spawn("pass", hint_one, &pass);
+	REQUIRE(t, !IS_ERR(thread));
+	EXPECT(t, EVENTUALLY(balloon_hinting_in_flight(pass.balloon)));
+	virtio_device_break(&device->dev, "broken by the test");
+	EXPECT(t, EVENTUALLY(load_acquire(&pass.done)));
+	ops->put_back(page);
+	EXPECT_EQ(t, thread_join(thread), -EIO);
+	free_pages(hinted, 0);
+	unplug(device);
+}
