@@ -188,7 +188,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm bench-policies qemu-sg soak-balloon soak-hinting soak-mm bench-hinting mutants modes deps clean help
+.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm bench-policies bench-replay qemu-sg soak-balloon soak-hinting soak-mm bench-hinting mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -217,7 +217,7 @@ bench-compaction: ## What a whole pageblock costs in moved pages, by either scan
 bench-cgroup: ## What a charge costs, hosted at native speed, in atomic additions
 	@$(MAKE) MODE=host build/host/bench-cgroup
 	@build/host/bench-cgroup
-bench: ## Boot, balloon and faults on the real device, beside a Linux guest and the device's floor
+bench: ## Boot, balloon, faults, page allocator on the real device, beside a Linux guest and the device's floor
 	@tools/deps build run bench
 	@tools/ballonet bench
 qemu-sg: ## QEMU with a balloon that takes runs of pages (sg=on), from the distribution's source: about three minutes
@@ -243,6 +243,9 @@ soak-mm: ## Ten minutes of all policies on 4 CPUs: files, blocks, reclaim, compa
 bench-policies: ## The table of fragmentation policies: thpfioscale, 1 and 2 nodes, 5 seeds (about 15 minutes)
 	@tools/deps build run
 	@tools/ballonet policies
+bench-replay: ## The same allocations in Linux's page allocator and in ours, side by side (about five minutes)
+	@tools/deps build run bench
+	@tools/ballonet replay
 mutants: ## Break the code in each way of tests/mutants.txt, or in those with MUTANTS="some words": do the tests see it?
 	@tools/deps build run test
 	@$(PYTHON) -B tools/mutants.py $(if $(MUTANTS),"$(MUTANTS)")

@@ -67,6 +67,15 @@ KTEST(workloads, noisy_gives_all_back_and_counts_every_round)
 	EXPECT_OK(t, memory_check());
 }
 
+KTEST(workloads, alloc_cost_gives_all_back_and_has_a_figure_for_each_loop)
+{
+	EXPECT_EQ(t, run("run alloc_cost pages=2000"), 0);
+	EXPECT(t, figure("get_ns") && figure("put_ns") && figure("pair_ns") && figure("huge_pair_ns"));
+	EXPECT(t, run("run alloc_cost pages=100000000") == -ENOMEM);
+	EXPECT_EQ(t, workload_pages(), 0u);
+	EXPECT_OK(t, memory_check());
+}
+
 KTEST(workloads, nonsense_is_refused_before_anything_starts)
 {
 	EXPECT(t, run("run churn threads=0") == -EINVAL && strstr(shown, "wants 1 to"));
@@ -75,5 +84,6 @@ KTEST(workloads, nonsense_is_refused_before_anything_starts)
 	EXPECT(t, run("run frag colour=red") == -EINVAL && strstr(shown, "unknown parameter colour"));
 	EXPECT(t, run("run thpfioscale policy=none") == -EINVAL && strstr(shown, "wants mode="));
 	EXPECT(t, run("run thpfioscale mode=never") == -EINVAL && strstr(shown, "wants mode="));
+	EXPECT(t, run("run alloc_cost pages=3") == -EINVAL && strstr(shown, "at least 16"));
 	EXPECT(t, run("run nothing") == -ENOENT);
 }

@@ -10,18 +10,18 @@ import statistics as figures_of
 import time
 from dataclasses import replace
 
-from . import bench_balloon, bench_faults, images, linux_guest, paths
+from . import bench_alloc, bench_balloon, bench_faults, images, linux_guest, paths
 from .guest import Guest
 from .options import add_machine_options, machine_from
 from .terminal import say, seconds, table
 
 
 def add_parser(commands):
-    parser = commands.add_parser("bench", help="boot, balloon and faults on the real device")
+    parser = commands.add_parser("bench", help="boot, balloon, faults and page allocator on the real device")
     parser.add_argument("--runs", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument("--linux-runs", type=int, default=2, help="runs of the Linux guest, which takes its time "
                         "(default %(default)s)")
-    parser.add_argument("--only", choices=("boot", "balloon", "faults"), help="only this chapter")
+    parser.add_argument("--only", choices=("boot", "balloon", "faults", "alloc"), help="only this chapter")
     add_machine_options(parser, smp=2)
     parser.set_defaults(main=main)
 
@@ -64,6 +64,8 @@ def main(args):
         linux_guest.build()
     if args.only in (None, "faults"):
         results["faults"] = bench_faults.measure(base, args.runs)
+    if args.only in (None, "alloc"):
+        results["alloc"] = bench_alloc.measure(base, args.linux_runs)
     if args.only in (None, "balloon"):
         results["balloon"] = bench_balloon.measure(base, args.runs, args.linux_runs)
     with open(paths.absolute(os.path.join(paths.BUILD, "bench.json")), "w", encoding="utf-8") as file:
