@@ -49,13 +49,19 @@ class Space:
 
 
 @pytest.fixture
-def space(boot, tmp_path):
-    path = tmp_path / "vram"
-    guest = boot(memory="256M", smp=2, append="ivshmem.coherent=8M ivshmem.private=2M",
-                 extra=["-object", f"memory-backend-file,id=vram,size={SIZE},mem-path={path},share=on",
-                        "-device", "ivshmem-plain,memdev=vram"])
-    yield Space(guest, path)
-    assert "panic" not in guest.console
+def start_space(boot, tmp_path):
+    def make(**options):
+        path = tmp_path / "vram"
+        guest = boot(memory="256M", smp=2, append="ivshmem.coherent=8M ivshmem.private=2M",
+                     extra=["-object", f"memory-backend-file,id=vram,size={SIZE},mem-path={path},share=on",
+                            "-device", "ivshmem-plain,memdev=vram"], **options)
+        return Space(guest, path)
+    return make
+
+
+@pytest.fixture
+def space(start_space):
+    return start_space()
 
 
 def repeated(text, count):
@@ -98,6 +104,19 @@ def test_coherent_pages_are_the_hosts_bytes(space):
     space.mm(f"end {child}")
     space.mm(f"end {space.number}")
     assert space.used("coherent0") == 0
+
+
+def test_page_structures_reach_as_far_as_firmware_puts_the_bar(start_space):
+    """OVMF: at 896 GiB, where no RAM is near."""
+    space = start_space(boot="efi")
+    assert space.bar << 12 >= 512 << 30
+    at = int(space.mm(f"map device coherent0 {KIB64}"), 16)
+    space.mm(f"write {at:#x} {KIB64} far-away")
+    assert space.host(space.page(at)[0], 8) == b"far-away"
+    assert space.mm(f"migrate {at:#x} {KIB64} ram").startswith("16 of 16")
+    assert space.mm(f"migrate {at:#x} {KIB64} private0").startswith("16 of 16")
+    assert space.text(at, 8) == b"far-away"
+    space.mm("check")
 
 
 def test_a_pin_for_long_moves_a_coherent_page_to_ram(space):

@@ -5,5 +5,5 @@ tests_hosted += tests/host/balloon_memory_test.c
 tests_hosted += tests/host/virtqueue_checked_test.c
 tests_hosted += tests/host/hinting_memory_test.c
 tests_hosted += $(if $(filter on,$(GPU)),tests/host/cgroup_fault_test.c)
-tests_hosted += tests/host/dma_buf_fault_test.c
+tests_hosted += tests/host/dma_buf_fault_test.c tests/host/vm_fault_test.c
 tests_hosted += $(addprefix tests/host/,virtio_registers.c virtio_pci_registers_test.c virtio_mmio_registers_test.c)
