@@ -1,7 +1,9 @@
 /*
- * The shell's `run`: finds a workload, cuts its parameters, runs it.
+ * The shell's `run`: finds a workload, cuts its parameters, runs it; with a & at the end, in the background: one at a
+ * time, what it prints is dropped, `run wait` says how it ended. Ctrl-C ends it, as it does one in the foreground.
  */
 #include "kernel/shell.h"
+#include "kernel/thread.h"
 #include "lib/errno.h"
 #include "lib/parse.h"
 #include "lib/string.h"
@@ -82,12 +84,75 @@ int workload_run(struct sink *out, int argc, char **argv)
 	return -ENOENT;
 }
 
+/* ---- in the background; the shell's thread alone starts it and waits for it ---- */
+
+static struct background {
+	struct thread *thread; /* NULL: there is none */
+	int argc;
+	char *argv[WORKLOAD_MAX_PARAMETERS + 1];
+	char words[256];
+} background;
+
+static void drop(struct sink *sink UNUSED, const char *text UNUSED, size_t length UNUSED)
+{
+}
+
+static int run_in_background(void *argument UNUSED)
+{
+	struct sink nowhere = {.write = drop};
+
+	return workload_run(&nowhere, background.argc, background.argv);
+}
+
+static int start_background(struct sink *out, int argc, char **argv)
+{
+	struct thread *thread;
+	size_t used = 0;
+
+	if (background.thread || argc > (int)ARRAY_SIZE(background.argv)) {
+		sink_printf(out, "run: %s\n",
+			    background.thread ? "one is in the background: run wait" : "too many words");
+		return -EBUSY;
+	}
+	for (int i = 0; i < argc; i++) {
+		size_t bytes = strlen(argv[i]) + 1;
+
+		if (used + bytes > sizeof(background.words))
+			return -E2BIG;
+		background.argv[i] = memcpy(background.words + used, argv[i], bytes);
+		used += bytes;
+	}
+	background.argc = argc;
+	thread = thread_spawn("background", run_in_background, NULL);
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	background.thread = thread;
+	return 0;
+}
+
+static int wait_background(struct sink *out)
+{
+	struct thread *thread = background.thread;
+
+	if (!thread) {
+		sink_printf(out, "run: none is in the background\n");
+		return -ENOENT;
+	}
+	background.thread = NULL;
+	return thread_join(thread);
+}
+
 static int run_run(struct sink *out, int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "wait") == 0)
+		return wait_background(out);
+	if (argc > 2 && strcmp(argv[argc - 1], "&") == 0)
+		return start_background(out, argc - 2, argv + 1);
 	if (argc > 1)
 		return workload_run(out, argc - 1, argv + 1);
 	for (const struct workload *const *at = __start_kworkloads; at < __stop_kworkloads; at++)
 		sink_printf(out, "%-12s %-36s %s\n", (*at)->name, (*at)->parameters, (*at)->help);
 	return 0;
 }
-SHELL_COMMAND(run, "[workload key=value...]", "runs a workload, or lists them", run_run);
+SHELL_COMMAND(run, "[workload key=value... [&]] | wait", "runs a workload (&: in the background), or lists them",
+	      run_run);

@@ -564,6 +564,10 @@ static void step(void)
 	default:
 		act();
 	}
+}
+
+static void check(void)
+{
 	MUST(balloon_check() == 0);
 	for (unsigned int queue = 0; queue < device.dev.nr_queues; queue++)
 		MUST(!device.dev.queues[queue] || virtqueue_check(device.dev.queues[queue]) == 0);
@@ -585,7 +589,7 @@ static void describe(void)
 	device.refuses = shape == 0xfe;
 	device.config_bytes = shape & 4 ? 8 + next8() % 9 : 16;
 	for (unsigned int queue = 0; queue < QUEUES; queue++)
-		device.sizes[queue] = shape & 8 ? sizes[next8() % ARRAY_SIZE(sizes)] : 64;
+		device.sizes[queue] = shape & 8 ? sizes[next8() % ARRAY_SIZE(sizes)] : 16;
 	device.num_pages = shape & 16 ? next16() : 0;
 	method->chosen = shape >> 5 & 3;
 	reserve->value = 0;
@@ -620,8 +624,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	lost_pages = 0;
 	describe();
 	MUST(virtio_register_device(&device.dev) == 0);
-	while (left)
+	for (unsigned int steps = 1; left; steps++) {
 		step();
+		if (steps % 8 == 0 || !left)
+			check();
+	}
 	end();
 	return 0;
 }

@@ -249,16 +249,6 @@ void world_run_work(void)
 
 /* ---- pages ---- */
 
-struct page *pfn_to_page(uint64_t pfn)
-{
-	return (struct page *)host_page_structs + pfn;
-}
-
-uint64_t page_to_pfn(const struct page *page)
-{
-	return (uint64_t)(page - (struct page *)host_page_structs);
-}
-
 bool pfn_valid(uint64_t pfn)
 {
 	return pfn < WORLD_PAGES;

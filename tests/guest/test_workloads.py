@@ -60,3 +60,14 @@ def test_the_documented_matrix_is_what_the_consumers_ask(boot):
         page = file.read()
     table = page.split("<!-- matrix: begin -->\n")[1].split("\n<!-- matrix: end -->")[0]
     assert boot(memory="256M", smp=2).sh("cat /sys/kernel/debug/vm_matrix").output.strip() == table
+
+
+def test_one_runs_in_the_background(boot):
+    guest = boot(memory="256M", smp=2)
+    assert guest.sh("run wait").status != 0
+    assert guest.sh("run churn threads=1 fill=5 operations=20000 &").status == 0
+    assert guest.sh("run touch size=1M").status == 0  # beside it
+    assert guest.sh("run touch size=1M &").status != 0  # one at a time, until it was waited for
+    assert guest.sh("run wait").status == 0
+    assert guest.sh("run nothing &").status == 0
+    assert guest.sh("run wait").status != 0

@@ -66,3 +66,27 @@ def statistics(guest, timeout=5.0):
             return {name: value for name, value in answer["stats"].items() if value != (1 << 64) - 1}
         time.sleep(0.05)
     raise GuestError(Ending(Kind.TIMEOUT, f"no statistics from the guest in {timeout:g} s"), guest.console)
+
+
+def answers_while_starved(guest, samples):
+    """Seconds that the shell takes for each of @samples answers, while the host wants nearly all that the guest has and
+    a workload of its own goes on; and the guest's allocations at the beginning and the end. The balloon is empty again
+    when this returns, the workload still runs."""
+    size, times = guest.machine.memory_bytes, []
+
+    def allocations():
+        counters = numbers(guest.sh("cat /proc/vmstat").output)
+        return sum(value for name, value in counters.items() if name.startswith("pgalloc"))
+
+    if guest.sh("run churn threads=1 fill=5 operations=2000000000 &").status:
+        raise RuntimeError("no workload in the background")
+    before = allocations()
+    guest.qmp("balloon", value=1 << 20)
+    for number in range(samples):
+        start = time.monotonic()
+        guest.sh(f"echo {number}")
+        times.append(time.monotonic() - start)
+        time.sleep(0.01)
+    after = allocations()
+    ask(guest, size, timeout=60)
+    return times, before, after
