@@ -215,7 +215,8 @@ KTEST(vm_files, mapped_pages_move_and_entries_follow)
 	before = page_at(mm, at);
 	EXPECT_OK(t, move_page(before, false));
 	after = page_at(mm, at);
-	EXPECT(t, after && after != before && after == page_at(child, at) && after == page_at(child, other));
+	REQUIRE(t, after);
+	EXPECT(t, after != before && after == page_at(child, at) && after == page_at(child, other));
 	EXPECT_EQ(t, after->mapcount, 4u);
 	EXPECT(t, page_is(after, PAGE_DIRTY) && !page_is(after, PAGE_LOCKED));
 	EXPECT_EQ(t, peek_in(child, other), 5u);

@@ -20,6 +20,7 @@ HOSTED_MODES = ("host-asan", "host-tsan")
 PYTEST_SHARDS = 2
 GPU_CALLERS = "cgroup*,gpucg*,page_counter*,dma_buf*,virtio_gpu*,ivshmem*"  # what runs without the controller, too
 DIRECTORY = os.path.join(paths.BUILD, "test")
+LIMIT = 900  # seconds for one of them: ten times what it takes where nothing else runs
 
 
 @dataclass
@@ -47,7 +48,7 @@ def run_process(argv, log, timeout, **environment):
 
 def hosted(mode, pattern, variant=""):
     """The unit tests as a Linux program. A sanitizer's finding is a status of its own and no whole KTAP."""
-    status, output = run_process([f"build/{mode}/ballonet-tests{variant}", pattern], f"{mode}{variant}.log", 240,
+    status, output = run_process([f"build/{mode}/ballonet-tests{variant}", pattern], f"{mode}{variant}.log", LIMIT,
                                  ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1")
     report = ktap.parse(output)
     result = Result(mode + variant, report.passed, report.failed, report.skipped)
@@ -65,7 +66,7 @@ def hosted(mode, pattern, variant=""):
 def in_guest(mode, pattern):
     """The same tests and those that need the machine, in a guest with two nodes."""
     machine = Machine(memory="1G", smp=2, numa=2, mode=mode)
-    outcome, _ = command_test.run_tests(machine, pattern, f"test-{mode}", 280)
+    outcome, _ = command_test.run_tests(machine, pattern, f"test-{mode}", LIMIT)
     return Result(f"guest {mode}", outcome.passed, outcome.failed, outcome.report.skipped, lines=outcome.lines())
 
 

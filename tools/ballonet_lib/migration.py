@@ -14,6 +14,7 @@ from .ending import Ending, Kind
 from .guest import Guest, GuestError
 
 BANDWIDTH = 64 << 30  # as fast as it goes
+SLOW = 4 << 20
 DOWNTIME_MS = 2000  # allowed: the guest dirties its memory as fast as it can
 
 
@@ -45,11 +46,17 @@ def receiver(source, name):
     return Guest(machine, name, source.cmdline), directory, address
 
 
-def migrate(source, target, address, timeout=120.0):
-    """Moves @source to @target, which is started and waits at @address. Raises GuestError if QEMU does not manage."""
+def migrate(source, target, address, timeout=120.0, head_start=0.0):
+    """Moves @source to @target, which is started and waits at @address. Raises GuestError if QEMU does not manage.
+
+    For @head_start seconds QEMU sends slowly, so that the guest is first: what it says is free by then is not sent.
+    """
     target.qmp("query-status")  # it listens by now
-    source.qmp("migrate-set-parameters", max_bandwidth=BANDWIDTH, downtime_limit=DOWNTIME_MS)
+    source.qmp("migrate-set-parameters", max_bandwidth=SLOW if head_start else BANDWIDTH, downtime_limit=DOWNTIME_MS)
     source.qmp("migrate", uri=address)
+    if head_start:
+        time.sleep(head_start)
+        source.qmp("migrate-set-parameters", max_bandwidth=BANDWIDTH)
     deadline = time.monotonic() + timeout
     while True:
         info = source.qmp("query-migrate")
@@ -66,12 +73,12 @@ def migrate(source, target, address, timeout=120.0):
                  info["total-time"] / 1e3, info["downtime"] / 1e3)
 
 
-def move(source, name, timeout=120.0):
+def move(source, name, timeout=120.0, head_start=0.0):
     """(the guest at its new host, Moved); @source is over then."""
     target, directory, address = receiver(source, name)
     try:
         target.start()
-        moved = migrate(source, target, address, timeout)
+        moved = migrate(source, target, address, timeout, head_start)
     except BaseException:
         target.close()
         raise
