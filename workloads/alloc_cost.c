@@ -10,7 +10,7 @@
 #include "workloads/page_array.h"
 #include "workloads/workload.h"
 
-#define ROUNDS	 5u
+#define ROUNDS	 20u
 #define GFP_COST (GFP_MOVABLE | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_WORKLOAD))
 
 static uint64_t best(uint64_t so_far, uint64_t begin, uint64_t operations)

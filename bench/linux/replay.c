@@ -21,7 +21,7 @@
 #define FILE_BYTES   (256u << 20)
 #define KIND_ALLOC   1
 #define KIND_FREE    2
-#define ROUNDS	     5
+#define ROUNDS	     20
 
 struct header {
 	char magic[8];
