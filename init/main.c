@@ -119,7 +119,8 @@ static NORETURN void do_what_is_asked(void)
 	boot_stamp("fw_cfg");
 	ktest_configure(cmdline_u64("seed", 1), cmdline_bool("slow", false));
 	shell_configure();
-	(void)cmdline_bool("device_misbehave", false); /* test=device.* reads it */
+	(void)cmdline_bool("device_misbehave", false); /* test=device.* reads it, */
+	(void)cmdline_u64("minutes", 0);	       /* and vm_stress.slow_* this */
 	cmdline_apply();
 	if (virtio_pci_probe() + virtio_mmio_probe())
 		boot_stamp("virtio");

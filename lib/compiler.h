@@ -17,7 +17,9 @@
 #define PACKED		__attribute__((packed))
 #define USED		__attribute__((used))
 #define UNUSED		__attribute__((unused))
-#define WEAK		__attribute__((weak))
+/* For what reads memory that others write to, and can bear it. */
+#define NO_THREAD_SANITIZER __attribute__((no_sanitize("thread")))
+#define WEAK		    __attribute__((weak))
 /* Puts a pointer into a registration table; @name must be a C identifier (see linker.ld). */
 #define TABLE_ENTRY(name) __attribute__((used, section(#name)))
 

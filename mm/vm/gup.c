@@ -22,10 +22,10 @@ static struct page *page_of_entry(const struct area *area, uint64_t address, uin
 }
 
 /* Hinting entries are looked through: who asks by address does not use the page from here. */
-static uint64_t entry_value(struct mm *mm, uint64_t address)
+static uint64_t entry_value(struct mm *mm, uint64_t address, uint64_t **entry_at)
 {
 	unsigned int level;
-	const uint64_t *entry = table_leaf(mm, address, &level);
+	uint64_t *entry = *entry_at = table_leaf(mm, address, &level);
 	uint64_t value = entry ? entry_get(entry) : 0;
 
 	return value & PTE_HINT ? (value & ~PTE_HINT) | PTE_PRESENT : value;
@@ -41,13 +41,16 @@ static struct page *follow_locked(struct mm *mm, uint64_t address, uint32_t flag
 	/* get_gate_page: in no area of the space. */
 	struct area *area = address >= GATE_START ? &gate_area : area_find(mm, address);
 	struct page *page;
+	uint64_t *entry;
 
 	if (!area || address >= area->end)
 		return NULL;
 	spin_lock(&mm->table_lock);
-	page = page_of_entry(area, address, entry_value(mm, address), flags);
+	page = page_of_entry(area, address, entry_value(mm, address, &entry), flags);
 	if (page)
 		page_get_many(page, references(flags));
+	if (page && (flags & FOLL_WRITE))
+		(void)atomic_fetch_or(entry, PTE_DIRTY); /* nobody will see the caller's writes */
 	spin_unlock(&mm->table_lock);
 	return page;
 }
@@ -70,10 +73,10 @@ void unpin_user_page(struct page *page)
 /* Why there is no page though the fault went well: a frame without one, or a device's. */
 static int why_none(struct mm *mm, uint64_t address, uint32_t flags, bool *is_zero)
 {
-	uint64_t value;
+	uint64_t value, *entry;
 
 	mutex_lock(&mm->lock);
-	value = entry_value(mm, address);
+	value = entry_value(mm, address, &entry);
 	mutex_unlock(&mm->lock);
 	*is_zero = (value & PTE_SPECIAL) && pte_pfn(value) == zero_page_pfn;
 	if (!(value & PTE_PRESENT) || *is_zero || ((flags & FOLL_WRITE) && !(value & PTE_WRITE)))

@@ -200,7 +200,8 @@ void ksm_reap(void)
 
 /* ---- merging ---- */
 
-uint64_t ksm_hash(const struct page *page)
+/* The content may change meanwhile: equal ones are compared in earnest. */
+NO_THREAD_SANITIZER uint64_t ksm_hash(const struct page *page)
 {
 	const uint64_t *words = page_bytes(page);
 	uint64_t hash = 0;
@@ -297,7 +298,9 @@ static struct ksm_node *make_node(const struct ksm_candidate *candidate)
 	mutex_lock(&candidate->mm->lock);
 	spin_lock(&candidate->mm->table_lock);
 	entry = table_leaf(candidate->mm, candidate->address, &level);
-	alone = entry && level == 0 && protect(candidate, entry) && page_trylock(candidate->page);
+	/* Others will rely on it: no page that may be dropped. */
+	alone = entry && level == 0 && !page_is(candidate->page, PAGE_LAZY_FREE) && protect(candidate, entry) &&
+		page_trylock(candidate->page);
 	if (alone) {
 		candidate->page->mapping = node;
 		page_mark(candidate->page, PAGE_KSM);

@@ -48,7 +48,7 @@ static int take_entry(struct table_walk *walk, uint64_t address, uint64_t *entry
 	struct ksm_candidate *found = walk->context;
 	struct page *page = lru_page(walk->area, address, entry_get(entry));
 
-	if (!page || page_is(page, PAGE_KSM | PAGE_HUGE | PAGE_MLOCKED) || !page_owner_is_anon(page) ||
+	if (!page || page_is(page, PAGE_KSM | PAGE_HUGE | PAGE_MLOCKED | PAGE_LAZY_FREE) || !page_owner_is_anon(page) ||
 	    load_relaxed(&page->mapcount) != 1 || load_relaxed(&page->refcount) != 1)
 		return 0;
 	page_get(page);

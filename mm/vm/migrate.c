@@ -41,8 +41,10 @@ static int move_page(struct page *from, struct page *to)
 		return -EAGAIN;
 	}
 	page_copy_content(to, from);
+	page_mark(to, PAGE_LOCKED); /* until all its entries can be found again */
 	hand_over(from, to);
 	page_unpark_entries(&parking, to);
+	page_unlock(to);
 	store_release(&from->refcount, 1u);
 	return 0;
 }

@@ -22,7 +22,7 @@ static int drop(struct page_walk *walk, const struct mapped_at *at)
 		if (value & PTE_DIRTY)
 			return 1;
 	} while (!atomic_cas(at->entry, &value, 0));
-	address_space_flush(&at->mm->space, at->address, at->huge ? HUGE_BYTES : PAGE_SIZE);
+	walk->changed = true;
 	if (at->huge) {
 		table_free(at->mm, table_take_spare(at->mm));
 		at->mm->counters[MM_HUGE]--;

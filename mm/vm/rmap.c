@@ -103,7 +103,7 @@ static int visit(struct page_walk *walk, const struct mapped_at *at)
 
 int page_walk_place(struct page_walk *walk, struct mm *mm, uint64_t address)
 {
-	uint64_t end = address + (PAGE_SIZE << walk->order);
+	uint64_t start = address, end = address + (PAGE_SIZE << walk->order);
 	unsigned int level;
 	uint64_t *entry;
 	int result = 0;
@@ -115,6 +115,9 @@ int page_walk_place(struct page_walk *walk, struct mm *mm, uint64_t address)
 	else if (entry)
 		for (; address < end && !result; address += PAGE_SIZE, entry++)
 			result = visit(walk, &(struct mapped_at){mm, address, entry, false});
+	if (walk->changed)
+		address_space_flush(&mm->space, start, end - start);
+	walk->changed = false;
 	spin_unlock(&mm->table_lock);
 	return result;
 }
@@ -181,7 +184,7 @@ static int park(struct page_walk *walk, const struct mapped_at *at)
 
 	while (!atomic_cas(at->entry, &old, pte_make_parked(PTE_PARKED_MIGRATION, pte_pfn(old), old)))
 		;
-	address_space_flush(&at->mm->space, at->address, at->huge ? HUGE_BYTES : PAGE_SIZE);
+	walk->changed = true;
 	mm_count(at->mm, walk->page, -1, at->huge);
 	page_unmapped(walk->page);
 	/* Not the last one: the caller has one. */

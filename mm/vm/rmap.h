@@ -41,6 +41,7 @@ struct page_walk {
 	/* Entries that stand for @page: mapping or parked. Non-zero ends the walk and is its result. */
 	int (*entry)(struct page_walk *walk, const struct mapped_at *at);
 	void *context;
+	bool changed; /* set by entry(): what CPUs may have in mind is flushed before table_lock is released */
 	uint32_t found;
 	enum pte_parked parked; /* what to look for: 0: entries that map; else parked ones of this kind */
 };

@@ -214,6 +214,20 @@ KTEST(vm_lru, what_was_given_up_stays_so_when_it_moves)
 	EXPECT_EQ(t, peek(at + PAGE_SIZE), 3u);
 }
 
+/* Found by the stress: the others would have lost their content with it. */
+KTEST(vm_lru, what_was_given_up_is_not_merged_into)
+{
+	struct mm *mm = fixture_mm(t);
+	uint64_t at = fixture_area(t, mm, 2, RW | AREA_MERGEABLE), scanned;
+
+	EXPECT_OK(t, poke(at, 7));
+	EXPECT_OK(t, poke(at + PAGE_SIZE, 7));
+	EXPECT_OK(t, mm_madvise(mm, at, PAGE_SIZE, MADV_FREE));
+	(void)ksm_scan();
+	reclaim_all(&scanned);
+	EXPECT_EQ(t, peek(at + PAGE_SIZE), 7u);
+}
+
 KTEST(vm_lru, device_memory_is_on_no_list)
 {
 	struct device_memory *device = fixture_coherent(t, 4);
