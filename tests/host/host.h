@@ -10,6 +10,8 @@ void host_init(void);
 
 /* The @nth allocation from now on fails (1: the next), once; 0: none. Allocations since the last call. */
 uint64_t host_fail_allocation(uint64_t nth);
+/* Pages that others than the allocator itself ask it for count as allocations, too, from now on, or not. */
+void host_fail_pages(bool too);
 /* Allocations that were not freed. */
 uint64_t host_live_allocations(void);
 

@@ -30,7 +30,7 @@ uint64_t host_live_allocations(void)
 	return load_relaxed(&live);
 }
 
-static bool must_fail(void)
+bool host_allocation_fails(void)
 {
 	uint64_t left = load_relaxed(&countdown);
 
@@ -42,7 +42,7 @@ static bool must_fail(void)
 
 void *kmalloc(size_t bytes)
 {
-	void *memory = must_fail() ? NULL : malloc(bytes ? bytes : 1);
+	void *memory = host_allocation_fails() ? NULL : malloc(bytes ? bytes : 1);
 
 	if (memory)
 		atomic_inc(&live);

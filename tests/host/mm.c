@@ -5,7 +5,26 @@
 #include "mm/memory.h"
 
 #include "kernel/panic.h"
+#include "lib/atomic.h"
+#include "tests/host/host.h"
 #include "tests/host/host_internal.h"
+
+static bool pages_fail;
+
+void host_fail_pages(bool too)
+{
+	store_relaxed(&pages_fail, too);
+}
+
+/* The linker puts it in the way of all calls from other files (--wrap); benchmarks are linked without. */
+struct page *__real_alloc_pages_node(int node, uint32_t gfp, unsigned int order) WEAK;
+struct page *__wrap_alloc_pages_node(int node, uint32_t gfp, unsigned int order);
+struct page *__wrap_alloc_pages_node(int node, uint32_t gfp, unsigned int order)
+{
+	if (load_relaxed(&pages_fail) && !(gfp & GFP_NOFAIL) && host_allocation_fails())
+		return NULL;
+	return __real_alloc_pages_node(node, gfp, order);
+}
 
 void host_mm_init(void)
 {
