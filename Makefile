@@ -226,10 +226,10 @@ soak-balloon: ## 1000 balloon targets at random on each machine, with resets and
 	@tools/deps build run test
 	@$(MAKE) MODE=release kernel
 	@BALLOON_ROUNDS=1000 $(PYTHON) -B -m pytest -v -p no:cacheprovider tests/guest/test_balloon_stress.py
-soak-hinting: ## Churn with named pages while the host drops what is free: ten minutes
+soak-hinting: ## Churn with named pages while the host drops what is free: ten minutes, or HINTING_SECONDS=120 each
 	@tools/deps build run test
 	@$(MAKE) MODE=release kernel
-	@HINTING_SECONDS=120 $(PYTHON) -B -m pytest -v -p no:cacheprovider tests/guest/test_hinting_soak.py
+	@HINTING_SECONDS=$(or $(HINTING_SECONDS),120) $(PYTHON) -B -m pytest -v -p no:cacheprovider tests/guest/test_hinting_soak.py
 bench-hinting: ## What hinting costs the free path, in instructions
 	@$(MAKE) MODE=host build/host/bench-hinting
 	@for tracker in none bitmap freelist; do valgrind --tool=callgrind --callgrind-out-file=/dev/null \
