@@ -523,7 +523,7 @@ KTEST(vm_stress, slow_minutes_of_it)
 	set(t, "/sys/kernel/mm/ksm/run", "1");
 	set(t, "/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "20");
 	set(t, "/proc/sys/kernel/numa_balancing", "1");
-	begin(t, 20000);
+	begin(t, 4000);
 	do
 		run_round(t);
 	while (time_ns() < end_ns && !stress.wrong);
