@@ -202,7 +202,7 @@ static bool is_exclusive(const struct page *page, const uint64_t *entry, uint64_
 static bool may_reuse(const struct fault *fault, const struct page *page, const uint64_t *entry, uint64_t value)
 {
 	if (fault->area->flags & AREA_SHARED)
-		return true;
+		return page || pte_pfn(value) != zero_page_pfn; /* a shared frame, but never everybody's zeros */
 	return page && page_owner_is_anon(page) && is_exclusive(page, entry, value);
 }
 

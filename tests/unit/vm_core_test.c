@@ -27,6 +27,18 @@ KTEST(vm, a_page_appears_when_it_is_written_to)
 	EXPECT_EQ(t, zero_page_bytes[0], 0);
 }
 
+KTEST(vm, the_zero_page_is_never_written_to)
+{
+	struct mm *mm = fixture_mm(t);
+	uint64_t at = fixture_area(t, mm, 2, RW | AREA_SHARED);
+
+	EXPECT_EQ(t, peek(at), 0u);
+	EXPECT_EQ(t, peek(at + PAGE_SIZE), 0u);
+	EXPECT_OK(t, poke(at, 7));
+	EXPECT_EQ(t, peek(at + PAGE_SIZE), 0u);
+	EXPECT_EQ(t, zero_page_bytes[0], 0);
+}
+
 KTEST(vm, an_access_may_cross_pages)
 {
 	struct mm *mm = fixture_mm(t);
