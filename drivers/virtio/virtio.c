@@ -45,9 +45,12 @@ struct virtio_device *virtio_find_device(const char *name)
 
 /* ---- status ---- */
 
+/* 2.1.1: none is cleared, though the device may say that it has not got one. */
 static void add_status(struct virtio_device *dev, uint8_t bits)
 {
-	dev->transport->set_status(dev, dev->transport->get_status(dev) | bits);
+	uint8_t set = atomic_fetch_or(&dev->status, bits) | bits;
+
+	dev->transport->set_status(dev, dev->transport->get_status(dev) | set);
 }
 
 static bool wait_for_reset(struct virtio_device *dev)
@@ -70,6 +73,7 @@ bool virtio_device_reset(struct virtio_device *dev)
 	store_release(&dev->ready, false);
 	if (dev->polled)
 		delayed_work_cancel_sync(&dev->poll);
+	store_relaxed(&dev->status, 0);
 	dev->transport->set_status(dev, 0);
 	back = wait_for_reset(dev);
 	dev->transport->interrupts_disable(dev);
@@ -211,9 +215,10 @@ static const char *negotiate(struct virtio_device *dev)
 	if (dev->legacy)
 		return NULL;
 	add_status(dev, VIRTIO_STATUS_FEATURES_OK);
-	if (!(dev->transport->get_status(dev) & VIRTIO_STATUS_FEATURES_OK))
-		return "the device refuses the features we chose among those it offered (3.1.1, step 6)";
-	return NULL;
+	if (dev->transport->get_status(dev) & VIRTIO_STATUS_FEATURES_OK)
+		return NULL;
+	store_relaxed(&dev->status, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+	return "the device refuses the features we chose among those it offered (3.1.1, step 6)";
 }
 
 static int fail(struct virtio_device *dev, const char *why)

@@ -95,6 +95,7 @@ struct virtio_device {
 	uint64_t offered, features; /* of the device; agreed on */
 	const struct virtio_driver *driver;
 	void *driver_data;
+	uint8_t status; /* bits that were set since the last reset: what the device says of them is not believed */
 	bool ready, broken;
 	bool breaking; /* private to virtio.c: somebody is at it, or was */
 	bool polled;   /* no interrupts: the core looks every 10 ms */

@@ -43,6 +43,22 @@ KTEST(driver, c2_1_1_a_failed_device_is_reset_before_it_is_tried_again)
 	EXPECT_EQ(t, device->faults, 0u); /* no bit was cleared, none set behind FAILED */
 }
 
+/* Found by fuzz_balloon: giving the device up wrote back what it said of its status, and FAILED. */
+KTEST(driver, c2_1_1_no_bit_is_cleared_even_if_the_device_forgets_them)
+{
+	struct scripted_balloon *device = scripted_balloon(t, BIT(BALLOON_F_STATS_VQ));
+
+	REQUIRE(t, device);
+	scripted_balloon_plug(device);
+	EXPECT(t, inflates(device, 100));
+	store_relaxed(&device->forgets_status, true);
+	virtio_device_break(&device->dev, "broken by the test");
+	store_relaxed(&device->forgets_status, false);
+	EXPECT_OK(t, virtio_reprobe(&device->dev));
+	EXPECT(t, inflates(device, 200));
+	EXPECT_EQ(t, device->faults, 0u);
+}
+
 /* Every bit that there is, on offer: IN_ORDER, SR_IOV, NOTIFICATION_DATA, RING_RESET and ADMIN_VQ among them. */
 KTEST(driver, c2_2_1_what_is_not_driven_is_not_accepted)
 {

@@ -288,7 +288,7 @@ void scripted_balloon_answer(struct scripted_balloon *device)
 
 static uint8_t get_status(struct virtio_device *dev)
 {
-	return load_relaxed(&device_of(dev)->status);
+	return load_relaxed(&device_of(dev)->forgets_status) ? 0 : load_relaxed(&device_of(dev)->status);
 }
 
 /* 2.1.1: bits are added, and none behind FAILED, until a reset. */

@@ -23,6 +23,7 @@ struct scripted_balloon {
 	uint64_t offers; /* feature bits; VERSION_1 and the ring's too */
 	bool refuses_features, stuck_in_reset, no_interrupts, config_keeps_changing;
 	bool silent;	       /* takes buffers and never gives them back */
+	bool forgets_status;   /* the status reads 0 */
 	bool lies;	       /* answers with ids that it does not have */
 	bool skips_interrupts; /* answers, but interrupts get lost */
 	bool turns_round;      /* wants everything back as soon as the first buffer is inflated */
