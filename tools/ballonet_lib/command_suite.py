@@ -77,7 +77,7 @@ def pytest_shard(number, pattern):
         os.remove(paths.absolute(xml))
     argv = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={xml}",
             f"--shard={number}/{PYTEST_SHARDS}", "tests/tools", "tests/guest"] + (["-k", pattern] if pattern else [])
-    status, output = run_process(argv, f"pytest-{number}.log", 290)
+    status, output = run_process(argv, f"pytest-{number}.log", 2 * LIMIT)
     result = Result(f"pytest {number}/{PYTEST_SHARDS}")
     try:
         cases = ElementTree.parse(paths.absolute(xml)).getroot().findall(".//testcase")
