@@ -148,7 +148,8 @@ static int scan(void *argument)
 				   scanner->always_timed || scanner->enabled() ? sleep_ns : WAIT_FOREVER);
 		if (thread_should_stop() || !scanner->enabled() || !daemon_work_begin())
 			continue;
-		scanner->pass();
+		if (scanner->enabled()) /* still, if it had to wait */
+			scanner->pass();
 		daemon_work_end();
 	}
 	return 0;

@@ -36,11 +36,19 @@ int numa_hint_fault(struct mm *mm, struct area *area, uint64_t address, uint64_t
 	return 0;
 }
 
+/* A merged page is nobody's in particular: it is left where it is, and as it is. */
+static bool is_worth_a_hint(const struct area *area, uint64_t address, uint64_t value)
+{
+	struct page *page = value & PTE_PRESENT ? vm_normal_lru_page(area, address, value) : NULL;
+
+	return page && !page_is(page, PAGE_KSM);
+}
+
 static int mark(struct table_walk *walk, uint64_t address, uint64_t *entry)
 {
 	uint64_t value = entry_get(entry);
 
-	while ((value & PTE_PRESENT) && vm_normal_lru_page(walk->area, address, value)) {
+	while (is_worth_a_hint(walk->area, address, value)) {
 		if (atomic_cas(entry, &value, (value & ~PTE_PRESENT) | PTE_HINT)) {
 			++*(uint64_t *)walk->context;
 			break;
