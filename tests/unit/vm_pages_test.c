@@ -156,6 +156,21 @@ KTEST(vm_pages, equal_pages_become_one_until_written)
 	EXPECT_OK(t, mm_check(mm));
 }
 
+/* Behind a hint they would not be found to be taken apart. */
+KTEST(vm_pages, merged_pages_get_no_numa_hints)
+{
+	struct mm *mm = fixture_mm(t);
+	uint64_t at = fixture_area(t, mm, 4, RW | AREA_MERGEABLE);
+
+	fill_equal(t, at, 3, 7);
+	EXPECT_OK(t, poke(at + 3 * PAGE_SIZE, 8));
+	EXPECT_EQ(t, ksm_scan(), 2u);
+	EXPECT_EQ(t, numa_mark_range(mm, at, 4 * PAGE_SIZE), 1u);
+	EXPECT_OK(t, ksm_unmerge(mm, at, 4 * PAGE_SIZE));
+	EXPECT(t, pfn_at(mm, at) != pfn_at(mm, at + PAGE_SIZE) && pfn_at(mm, at) != pfn_at(mm, at + 2 * PAGE_SIZE));
+	EXPECT_OK(t, mm_check(mm));
+}
+
 KTEST(vm_pages, ksm_leaves_device_memory_alone)
 {
 	struct device_memory *device = fixture_coherent(t, 4);
