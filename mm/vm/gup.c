@@ -84,10 +84,29 @@ static int why_none(struct mm *mm, uint64_t address, uint32_t flags, bool *is_ze
 	return value & PTE_DEVICE ? -EINVAL : -EFAULT;
 }
 
+/* As an access would find: the area lets it; a hole is the fault's to tell. Under mm->lock, with what is looked up. */
+static bool is_allowed(struct mm *mm, uint64_t address, uint32_t flags)
+{
+	const struct area *area = area_find(mm, address);
+
+	return !area || (area->flags & (flags & FOLL_WRITE ? AREA_WRITE : AREA_READ | AREA_WRITE));
+}
+
+/* follow_page() with the rights that it does not ask for: many look up pages that nobody may touch. */
+static struct page *follow_allowed(struct mm *mm, uint64_t address, uint32_t flags)
+{
+	struct page *page;
+
+	mutex_lock(&mm->lock);
+	page = is_allowed(mm, address, flags) ? follow_locked(mm, address, flags) : ERR_PTR(-EFAULT);
+	mutex_unlock(&mm->lock);
+	return page;
+}
+
 /* Faults until there is a page. The zero page is nobody's to hold: the address gets one of its own. */
 static struct page *get_one(struct mm *mm, uint64_t address, uint32_t flags)
 {
-	struct page *page = follow_page(mm, address, flags);
+	struct page *page = follow_allowed(mm, address, flags);
 	bool write = flags & FOLL_WRITE;
 
 	while (!page && !(flags & FOLL_NOFAULT)) {
@@ -95,7 +114,7 @@ static struct page *get_one(struct mm *mm, uint64_t address, uint32_t flags)
 
 		if (error)
 			return ERR_PTR(error);
-		page = follow_page(mm, address, flags);
+		page = follow_allowed(mm, address, flags);
 		if (!page)
 			error = why_none(mm, address, flags, &write);
 		if (error)

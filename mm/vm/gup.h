@@ -23,7 +23,8 @@ enum foll {
 struct page *follow_page(struct mm *mm, uint64_t address, uint32_t flags);
 /*
  * Faults in and holds the pages of @count addresses from @start on. How many before the first that cannot be had; none:
- * -EFAULT, -ENOMEM, or with FOLL_LRU -EINVAL for device memory. With FOLL_LONGTERM device pages are first moved to RAM.
+ * -EFAULT (also: the area gives no right to it, to write with FOLL_WRITE), -ENOMEM, or with FOLL_LRU -EINVAL for device
+ * memory. With FOLL_LONGTERM device pages are first moved to RAM.
  */
 int64_t get_user_pages(struct mm *mm, uint64_t start, size_t count, uint32_t flags, struct page **pages);
 /* What was got with FOLL_PIN; without it: page_put(). */

@@ -71,6 +71,32 @@ KTEST(vm_gup, getting_pages_faults_them_in)
 	page_put(pages[0]);
 }
 
+/* It once gave out what mprotect() had closed: the entry, of which only the right to be present was gone, still led to
+ * the page. */
+KTEST(vm_gup, an_area_without_the_right_gives_no_page)
+{
+	struct mm *mm = fixture_mm(t);
+	uint64_t at = fixture_area(t, mm, 3, RW);
+	struct page *pages[3];
+
+	EXPECT_OK(t, poke(at, 1));
+	EXPECT_OK(t, poke(at + PAGE_SIZE, 2));
+	EXPECT_OK(t, mm_protect(mm, at, PAGE_SIZE, AREA_READ));
+	EXPECT_EQ(t, get_user_pages(mm, at, 1, FOLL_WRITE, pages), -EFAULT);
+	EXPECT_EQ(t, get_user_pages(mm, at, 1, FOLL_WRITE | FOLL_PIN | FOLL_LONGTERM, pages), -EFAULT);
+	EXPECT_OK(t, mm_protect(mm, at + PAGE_SIZE, 2 * PAGE_SIZE, 0));
+	EXPECT_EQ(t, get_user_pages(mm, at + PAGE_SIZE, 1, 0, pages), -EFAULT);
+	EXPECT_EQ(t, get_user_pages(mm, at + PAGE_SIZE, 1, FOLL_NOFAULT, pages), -EFAULT);
+	EXPECT_EQ(t, get_user_pages(mm, at + 2 * PAGE_SIZE, 1, 0, pages), -EFAULT);
+	EXPECT_EQ(t, get_user_pages(mm, at, 3, 0, pages), 1); /* up to the first that is closed */
+	EXPECT_EQ(t, *(uint64_t *)page_bytes(pages[0]), 1u);
+	page_put(pages[0]);
+	/* Who looks pages up to move them is not asked for rights. */
+	pages[1] = follow_page(mm, at + PAGE_SIZE, FOLL_LRU);
+	REQUIRE(t, pages[1]);
+	page_put(pages[1]);
+}
+
 KTEST(vm_gup, a_pinned_page_stays_its_owners_over_a_fork)
 {
 	struct mm *mm = fixture_mm(t), *child;
