@@ -33,6 +33,12 @@ void address_space_retire(struct address_space *space);
 void address_space_flush(struct address_space *space, uint64_t start, uint64_t bytes);
 
 /*
+ * For assertions: a CPU still has a translation to one of these frames, with @to_write to write to it: so somebody
+ * forgot to flush. Only the hosted TLBs can be looked into; a real CPU's answer is always no.
+ */
+bool tlb_reaches(uint64_t pfn, uint64_t pages, bool to_write);
+
+/*
  * Copies between kernel memory and the running thread's space, faulting pages in as any access does. 0, or -EFAULT if
  * the range leaves the lower half, is not mapped with that right, or the caller may not sleep and a page is missing;
  * what was copied by then stays copied.

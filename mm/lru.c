@@ -70,7 +70,7 @@ static void add_locked(const struct subject *subject)
 	enum lru_list list = list_of(subject);
 	struct lru *lru = subject->lru;
 
-	DEBUG_ASSERT(!page_is(subject->page, PAGE_ON_LRU));
+	DEBUG_ASSERT(spin_is_locked(&lru->lock) && !page_is(subject->page, PAGE_ON_LRU));
 	list_add(&lru->lists[list], &subject->page->lru);
 	WRITE_ONCE(lru->pages[list], lru->pages[list] + subject->pages);
 	page_mark(subject->page, PAGE_ON_LRU);
@@ -82,6 +82,7 @@ static void unlink_locked(const struct subject *subject)
 	enum lru_list list = list_of(subject);
 	struct lru *lru = subject->lru;
 
+	DEBUG_ASSERT(spin_is_locked(&lru->lock));
 	list_del(&subject->page->lru);
 	WRITE_ONCE(lru->pages[list], lru->pages[list] - subject->pages);
 }

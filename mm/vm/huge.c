@@ -12,6 +12,7 @@
 #include "mm/vm/huge.h"
 
 #include "kernel/memory.h"
+#include "kernel/panic.h"
 #include "kernel/vfile.h"
 #include "lib/string.h"
 #include "mm/lru.h"
@@ -118,10 +119,13 @@ static void copy_pages(const struct collapse *collapse)
 	for (unsigned int i = 0; i < PTE_ENTRIES; i++, to += PAGE_SIZE) {
 		uint64_t old = collapse->old[i];
 
-		if (old && !is_zero(old))
-			memcpy(to, entry_bytes(collapse->area, 0, old), PAGE_SIZE);
-		else
+		if (!old || is_zero(old)) {
 			memory_clear_pages(to, PAGE_SIZE);
+			continue;
+		}
+		DEBUG_ASSERT(!tlb_reaches(pte_pfn(old), 1, false),
+			     "0x%lx is collapsed, and a CPU may still write there", collapse->start + i * PAGE_SIZE);
+		memcpy(to, entry_bytes(collapse->area, 0, old), PAGE_SIZE);
 	}
 }
 

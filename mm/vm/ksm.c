@@ -230,6 +230,8 @@ static bool protect(const struct ksm_candidate *candidate, uint64_t *entry)
 		entry_clear_bits(entry, PTE_WRITE);
 		address_space_flush(&candidate->mm->space, candidate->address, PAGE_SIZE);
 	}
+	DEBUG_ASSERT(!tlb_reaches(page_to_pfn(candidate->page), 1, true),
+		     "0x%lx is to be merged, and a CPU may write there", candidate->address);
 	return true;
 }
 

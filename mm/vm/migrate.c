@@ -8,6 +8,7 @@
  *
  * Compaction and whoever empties ranges find pages by their tags and isolate them from their LRU lists first.
  */
+#include "kernel/panic.h"
 #include "mm/lru.h"
 #include "mm/movable.h"
 #include "mm/vm/consumers.h"
@@ -40,6 +41,8 @@ static int move_page(struct page *from, struct page *to)
 		page_unpark_entries(&parking, from);
 		return -EAGAIN;
 	}
+	DEBUG_ASSERT(!tlb_reaches(page_to_pfn(from), 1ul << page_map_order(from), false),
+		     "pfn 0x%lx moves, and a CPU may still use it", page_to_pfn(from));
 	page_copy_content(to, from);
 	page_mark(to, PAGE_LOCKED); /* until all its entries can be found again */
 	hand_over(from, to);

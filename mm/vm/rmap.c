@@ -174,6 +174,7 @@ enum mm_counter mm_counter_of(const struct page *page)
 
 void mm_count(struct mm *mm, const struct page *page, int64_t entries, bool huge)
 {
+	DEBUG_ASSERT(spin_is_locked(&mm->table_lock), "entries of a table that is not locked");
 	mm->counters[mm_counter_of(page)] += huge ? entries * PTE_ENTRIES : entries;
 }
 

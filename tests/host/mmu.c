@@ -1,7 +1,8 @@
 /*
  * kernel/address_space.h without a CPU that helps: a thread of the host is a CPU whose memory accesses go through
  * user_read() and user_write() only. Each has a TLB of its own, which keeps translations until it is flushed, as real
- * ones do; so a forgotten flush shows as a write to a page that is another's by now.
+ * ones do; so a forgotten flush shows as a write to a page that is another's by now, or before it comes to that: who
+ * frees a page, or relies on its content, asserts that no TLB leads there (tlb_reaches()).
  *
  * The lock of a TLB is held from the look into it until the access is made: a flush waits for accesses under way, as
  * the interrupt between CPUs does.
@@ -33,6 +34,8 @@ static struct tlb {
 	struct translation entries[TLB_ENTRIES];
 } tlbs[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = {.mutex = PTHREAD_MUTEX_INITIALIZER}};
 
+static size_t tlbs_used; /* the first so many */
+
 static int (*fault_handler)(struct address_space *space, uint64_t address, bool write);
 
 void address_space_init_top(uint64_t *top)
@@ -51,7 +54,7 @@ void address_space_use(struct address_space *space)
 
 static void drop(const struct address_space *space, uint64_t first, uint64_t end)
 {
-	for (size_t cpu = 0; cpu < MAX_CPUS; cpu++) {
+	for (size_t cpu = 0; cpu < load_relaxed(&tlbs_used); cpu++) {
 		pthread_mutex_lock(&tlbs[cpu].mutex);
 		for (size_t i = 0; i < TLB_ENTRIES; i++) {
 			struct translation *at = &tlbs[cpu].entries[i];
@@ -72,6 +75,22 @@ void address_space_flush(struct address_space *space, uint64_t start, uint64_t b
 {
 	atomic_inc(&space->changes);
 	drop(space, start >> PAGE_SHIFT, (start + bytes + PAGE_SIZE - 1) >> PAGE_SHIFT);
+}
+
+bool tlb_reaches(uint64_t pfn, uint64_t pages, bool to_write)
+{
+	bool found = false;
+
+	for (size_t cpu = 0; cpu < load_relaxed(&tlbs_used) && !found; cpu++) {
+		pthread_mutex_lock(&tlbs[cpu].mutex);
+		for (size_t i = 0; i < TLB_ENTRIES; i++) {
+			const struct translation *at = &tlbs[cpu].entries[i];
+
+			found |= at->space && at->pfn - pfn < pages && (at->write || !to_write);
+		}
+		pthread_mutex_unlock(&tlbs[cpu].mutex);
+	}
+	return found;
 }
 
 void user_on_fault(int (*handler)(struct address_space *space, uint64_t address, bool write))
@@ -108,6 +127,9 @@ static bool access_page(struct address_space *space, uint64_t address, void *buf
 	struct translation *at = &tlb->entries[address >> PAGE_SHIFT & (TLB_ENTRIES - 1)];
 	bool hit;
 
+	for (size_t used = load_relaxed(&tlbs_used); used <= cpu_id();)
+		if (atomic_cas(&tlbs_used, &used, (size_t)cpu_id() + 1))
+			break;
 	pthread_mutex_lock(&tlb->mutex);
 	hit = at->space == space && at->page == address >> PAGE_SHIFT && (at->write || !write);
 	if (hit || walk(space, address, write, at)) {
