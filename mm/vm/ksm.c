@@ -271,7 +271,7 @@ static bool merge(const struct ksm_candidate *candidate, struct ksm_node *node, 
 		return false;
 	mutex_lock(&candidate->mm->lock);
 	area = area_find(candidate->mm, candidate->address);
-	if (area && (area->flags & AREA_MERGEABLE))
+	if (area && ksm_may_merge(area))
 		done = merge_into(candidate, kept, area);
 	mutex_unlock(&candidate->mm->lock);
 	if (done) {

@@ -12,6 +12,12 @@ struct ksm_candidate {
 	uint64_t address, hash;
 };
 
+/* Told to, and private: what is shared with forks is not to become somebody else's as well. */
+static inline bool ksm_may_merge(const struct area *area)
+{
+	return (area->flags & (AREA_MERGEABLE | AREA_SHARED)) == AREA_MERGEABLE;
+}
+
 /* ---- all under this mutex ---- */
 
 void ksm_lock(void);

@@ -70,7 +70,7 @@ static bool take_candidate(struct mm *mm, uint64_t from, uint64_t to, struct ksm
 		struct table_walk walk = {
 			.mm = mm, .area = area, .page = take_entry, .huge = pass_over, .context = found};
 
-		if (area->flags & AREA_MERGEABLE)
+		if (ksm_may_merge(area))
 			result = table_walk(&walk, MAX(from, area->start), MIN(to, area->end));
 		if (result)
 			break;
@@ -197,6 +197,7 @@ uint64_t ksm_scan(void)
 	ksm_unlock();
 	return ksm_scan_some(UINT64_MAX);
 }
+
 int ksm_unmerge(struct mm *mm, uint64_t start, uint64_t bytes)
 {
 	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE) {

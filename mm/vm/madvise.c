@@ -45,6 +45,12 @@ static int make_free(struct table_walk *walk, uint64_t address, uint64_t *entry)
 	return 0;
 }
 
+/* What is shared would be shared no more once it was dropped. */
+static bool is_private_anon(const struct area *area)
+{
+	return area_is_anon(area) && !(area->flags & AREA_SHARED);
+}
+
 static void walk_area(struct mm *mm, struct area *area, uint64_t start, uint64_t end, enum madvise advice)
 {
 	struct table_walk walk = {.mm = mm, .area = area, .page = advice == MADV_FREE ? make_free : make_cold};
@@ -96,9 +102,9 @@ static int advise_areas(struct mm *mm, uint64_t start, uint64_t end, enum madvis
 		at = area->end;
 		if (advice == MADV_DONTNEED && !(area->flags & AREA_LOCKED))
 			zap_range(mm, area, first, last);
-		else if (advice == MADV_DONTNEED)
+		else if (advice == MADV_DONTNEED || (advice == MADV_FREE && !is_private_anon(area)))
 			return -EINVAL;
-		else if (advice != MADV_FREE || area_is_anon(area))
+		else
 			walk_area(mm, area, first, last, advice);
 	}
 	return at < end ? -ENOMEM : error;

@@ -157,6 +157,27 @@ KTEST(vm_pages, equal_pages_become_one_until_written)
 }
 
 /* Behind a hint they would not be found to be taken apart. */
+/* Merging shared pages once let one place's writes appear in the other; and given up ones left the family they were
+ * shared by. Linux ignores the one advice and refuses the other there. */
+KTEST(vm_pages, shared_memory_is_neither_merged_nor_given_up)
+{
+	struct mm *mm = fixture_mm(t), *child;
+	uint64_t at = fixture_area(t, mm, 2, RW | AREA_SHARED);
+
+	EXPECT_OK(t, poke(at, 5));
+	EXPECT_OK(t, poke(at + PAGE_SIZE, 5));
+	EXPECT_OK(t, mm_madvise(mm, at, 2 * PAGE_SIZE, MADV_MERGEABLE));
+	EXPECT_EQ(t, ksm_scan(), 0u);
+	EXPECT_OK(t, poke(at, 6));
+	EXPECT_EQ(t, peek(at + PAGE_SIZE), 5u);
+	EXPECT_EQ(t, mm_madvise(mm, at, 2 * PAGE_SIZE, MADV_FREE), -EINVAL);
+	EXPECT_OK(t, mm_madvise(mm, at, 2 * PAGE_SIZE, MADV_PAGEOUT));
+	child = fixture_fork(t, mm);
+	EXPECT_EQ(t, peek_in(child, at), 6u);
+	EXPECT_OK(t, poke(at, 7));
+	EXPECT_EQ(t, peek_in(child, at), 7u);
+}
+
 KTEST(vm_pages, merged_pages_get_no_numa_hints)
 {
 	struct mm *mm = fixture_mm(t);
