@@ -7,6 +7,7 @@ must not all three be what they were. A change that changes nothing or does not 
 success. With an argument only the mutants are tried whose name has it in it. The last line counts; the status is 0 only if
 none survived.
 """
+import glob
 import os
 import shutil
 import subprocess
@@ -72,6 +73,8 @@ def try_mutant(file, expression, where):
     red = is_red(where)
     with open(path, "w", encoding="utf-8") as source:
         source.write(before)
+    for built in glob.glob(os.path.join(TREE, "build", "*", os.path.splitext(file)[0] + "*.o")):
+        os.remove(built)  # the next copy's file is older than this object of the changed one
     return {None: "it does not compile", True: "", False: "SURVIVED"}[red]
 
 
