@@ -4,7 +4,9 @@
  */
 #pragma once
 
-#include "mm/page_cache.h"
+#include "mm/cache_file.h"
+
+struct page;
 
 #define CACHE_TREE_BITS	  6u
 #define CACHE_TREE_SLOTS  (1u << CACHE_TREE_BITS)

@@ -2,8 +2,7 @@
  * The page cache: pages of files whose content can be computed, so that a page that was dropped can be read again, and
  * checked.
  *
- * A file is a number; it exists in memory while it is open or has pages, and is made anew when it is opened again.
- * Files and the nodes of their trees are reclaimable objects, pages are movable and on the LRU lists.
+ * Files (mm/cache_file.h) and the nodes of their trees are reclaimable objects, pages are movable and on the LRU lists.
  *
  * Locking: file->lock protects the tree; the page lock (mm/page_ref.h) what a page holds and whose it is. Order:
  * page lock, the table's lock, file->lock, then the LRU lists', slab, pcp and zone. References: the tree holds one for
@@ -11,31 +10,12 @@
  */
 #pragma once
 
-#include "kernel/spinlock.h"
+#include "mm/cache_file.h"
 #include "mm/lru.h"
-
-struct cache_node;
-
-struct cache_file {
-	uint64_t id;
-	struct list_node hash, idle; /* in the table; among those that nobody has open */
-	uint32_t opened;	     /* under the table's lock */
-	struct spinlock lock;
-	struct cache_node *root;
-	unsigned int height; /* of the tree: 0 is empty, 1 holds 64 pages, 2 64^2, ... */
-	uint64_t nr_pages;
-	struct spinlock areas_lock;
-	struct list_node areas; /* of address spaces that show it: mm/vm/file_area.h */
-};
 
 /* The tables and operations; once, after mm_init(). */
 void page_cache_init(void);
 
-/* A file by its number; NULL: no memory. May sleep. */
-struct cache_file *cache_file_open(uint64_t id) MUST_CHECK;
-void cache_file_close(struct cache_file *file);
-/* Once more, by who has it open. */
-void cache_file_open_again(struct cache_file *file);
 /*
  * Page @index, with its content, and a reference: page_put(). Allocated and filled if it was not there. @gfp: GFP_USER,
  * GFP_NOWAIT | GFP_MOVABLE, ... NULL: no memory.
