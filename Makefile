@@ -108,7 +108,7 @@ $(BUILD)/%.c.o: %.c Makefile
 	@$(CC) $(hosted_cflags) -c $< -o $@
 hosted_objects$(VARIANT) := $(hosted_objects)
 $(BUILD)/ballonet-tests$(VARIANT): $(hosted_objects) $(BUILD)/hosted_objects$(VARIANT).list
-	@$(CC) $(hosted_cflags) -Wl,--wrap=alloc_pages_node $(hosted_objects) -o $@
+	@$(CC) $(hosted_cflags) -Wl,--wrap=alloc_pages_node,--wrap=alloc_pages_bulk $(hosted_objects) -o $@
 	@echo "  built $@"
 # Benchmarks: bench/<name>.c with a main() of its own.
 bench_objects := $(filter-out $(BUILD)/tests/host/main.c.o,$(hosted_objects))

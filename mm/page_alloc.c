@@ -32,6 +32,8 @@
 #define COSTLY_ORDER 3u	 /* above it nobody may count on success: such requests do not make others give up memory */
 #define MAX_ROUNDS   16u /* of getting memory back that somebody else then takes */
 
+#define BULK_BLOCKS 64u /* taken in one go, with the zone's lock held */
+
 /* A request that may not fail gives others that long to free something, before it ends the run. */
 #define LAST_WAITS   200u
 #define LAST_WAIT_NS (10 * NS_PER_MS)
@@ -92,16 +94,23 @@ static bool must_keep_whole(const struct zone *zone, const struct alloc_request 
 	return frag_policy_lacks_whole(request->policy, zone);
 }
 
+/* May it have one block, and could @more pages follow without another look? */
+static bool stays_above_mark(const struct zone *zone, const struct alloc_request *request, uint64_t more)
+{
+	uint64_t mark = mark_of(zone, request) + more;
+
+	if (!(request->flags & ALLOC_HIGHATOMIC ? watermark_ok_atomic
+	      : request->mt == MIGRATE_MOVABLE	? watermark_ok_movable
+						: watermark_ok)(zone, request->order, mark, request->highest))
+		return false;
+	return !must_keep_whole(zone, request);
+}
+
 static uint32_t take_above_mark(struct zone *zone, const struct alloc_request *request)
 {
 	bool atomic = request->flags & ALLOC_HIGHATOMIC;
-	uint64_t mark = mark_of(zone, request);
 
-	if (!(atomic			       ? watermark_ok_atomic
-	      : request->mt == MIGRATE_MOVABLE ? watermark_ok_movable
-					       : watermark_ok)(zone, request->order, mark, request->highest))
-		return ZONE_INDEX_NONE;
-	if (must_keep_whole(zone, request))
+	if (!stays_above_mark(zone, request, 0))
 		return ZONE_INDEX_NONE;
 	if (pcp_serves(request->order) && pcp_limits(zone, request->order).high && !atomic)
 		return pcp_refill_and_take(zone, request);
@@ -345,9 +354,14 @@ static NOINLINE struct page *slow_path(struct alloc_request *request)
 	return page ? page : fail(request);
 }
 
-static NOINLINE struct page *allocate(struct node *node, uint32_t gfp, unsigned int order)
+static ALWAYS_INLINE struct node *node_or_here(int node)
 {
-	struct alloc_request request = {
+	return &memory.nodes[node == NODE_ANY ? (int)cpu_node(cpu_id()) : node];
+}
+
+static struct alloc_request make_request(struct node *node, uint32_t gfp, unsigned int order)
+{
+	return (struct alloc_request){
 		.gfp = gfp,
 		.order = order,
 		.mt = migratetype_of(gfp),
@@ -355,7 +369,13 @@ static NOINLINE struct page *allocate(struct node *node, uint32_t gfp, unsigned 
 		.highest = highest_zone(gfp),
 		.node = node,
 		.policy = frag_policy_get(),
+		.stage = ALLOC_FAST,
 	};
+}
+
+static NOINLINE struct page *allocate(struct node *node, uint32_t gfp, unsigned int order)
+{
+	struct alloc_request request = make_request(node, gfp, order);
 	struct page *page;
 
 	if (order > MAX_ORDER)
@@ -367,7 +387,7 @@ static NOINLINE struct page *allocate(struct node *node, uint32_t gfp, unsigned 
 /* Most requests end at the nearest zone's magazine, before there is need for a description of them. */
 struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
 {
-	struct node *from = &memory.nodes[node == NODE_ANY ? (int)cpu_node(cpu_id()) : node];
+	struct node *from = node_or_here(node);
 	struct zone *nearest = from->zonelist[0];
 	enum migratetype mt = migratetype_of(gfp);
 	uint32_t index;
@@ -380,12 +400,53 @@ struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
 	return prepare(nearest, index, gfp, order, mt);
 }
 
-size_t alloc_pages_bulk(int node, uint32_t gfp, size_t count, struct page **pages)
+/* The nearest zone that would serve one, if it can serve all: none is passed over. */
+static struct zone *zone_for_many(const struct alloc_request *request, size_t count)
+{
+	struct zone **at = request->node->zonelist;
+
+	while (*at && (!zone_is_eligible(*at, request) || !stays_above_mark(*at, request, 0)))
+		at++;
+	if (!*at || ((request->flags & ALLOC_LOCAL) && (*at)->node != request->node->id))
+		return NULL;
+	return stays_above_mark(*at, request, (uint64_t)(count - 1) << request->order) ? *at : NULL;
+}
+
+/* Off their own type's lists, where no policy has a say. 0: let a single request decide what to do. */
+static size_t take_many(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages)
+{
+	struct alloc_request request = make_request(node_or_here(node), gfp, order);
+	uint32_t indices[BULK_BLOCKS], taken;
+	struct zone *zone;
+
+	count = MIN(count, BULK_BLOCKS);
+	request.flags = restrictions(&request);
+	zone = zone_for_many(&request, count);
+	if (!zone)
+		return 0;
+	taken = pcp_bypass_take_many(zone, &request, indices, (uint32_t)count);
+	for (uint32_t at = 0; at < taken; at++)
+		pages[at] = prepare(zone, indices[at], gfp, order, request.mt);
+	return taken;
+}
+
+size_t alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages)
 {
 	size_t got = 0;
 
-	while (got < count && (pages[got] = alloc_pages_node(node, gfp, 0)))
-		got++;
+	if (order > MAX_ORDER)
+		return 0;
+	while (got < count) {
+		size_t many = take_many(node, gfp, order, count - got, pages + got);
+
+		if (!many) {
+			pages[got] = alloc_pages_node(node, gfp, order);
+			many = pages[got] != NULL;
+		}
+		if (!many)
+			break;
+		got += many;
+	}
 	return got;
 }
 

@@ -38,8 +38,8 @@ static inline struct page *alloc_pages(uint32_t gfp, unsigned int order)
 {
 	return alloc_pages_node(NODE_ANY, gfp, order);
 }
-/* Up to @count single pages into @pages; how many there were. */
-size_t alloc_pages_bulk(int node, uint32_t gfp, size_t count, struct page **pages) MUST_CHECK;
+/* Up to @count blocks into @pages; how many there were. Far cheaper than one by one as long as there are many. */
+size_t alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages) MUST_CHECK;
 /* As allocated. */
 void free_pages(struct page *page, unsigned int order);
 void free_pages_bulk(struct page **pages, size_t count);

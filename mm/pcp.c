@@ -248,6 +248,22 @@ uint32_t pcp_bypass_take(struct zone *zone, const struct alloc_request *request)
 	return index;
 }
 
+uint32_t pcp_bypass_take_many(struct zone *zone, const struct alloc_request *request, uint32_t *indices, uint32_t count)
+{
+	struct pcp *pcp = pcp_enter(zone);
+	uint32_t taken;
+
+	spin_lock(&zone->lock);
+	taken = take_batch_or_cma(zone, request->order, request->mt, indices, count);
+	spin_unlock(&zone->lock);
+	for (uint32_t at = 0; at < taken; at++) {
+		trace_page_alloc_zone_locked(zone_page(zone, indices[at]), request->order, request->mt, false);
+		hand_out(zone, pcp, indices[at], request->order, request->owner);
+	}
+	pcp_leave(pcp);
+	return taken;
+}
+
 void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_owner owner)
 {
 	struct pcp *pcp = pcp_enter(zone);

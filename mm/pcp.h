@@ -55,6 +55,9 @@ uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, en
 uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *request);
 /* Any order, straight from the buddy lists. */
 uint32_t pcp_bypass_take(struct zone *zone, const struct alloc_request *request);
+/* Up to @count of them at once, off its own type's lists (and CMA areas') alone; how many. */
+uint32_t pcp_bypass_take_many(struct zone *zone, const struct alloc_request *request, uint32_t *indices,
+			      uint32_t count);
 /* A block that was taken from the buddy lists becomes @owner's: for who chose it himself. */
 void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_owner owner);
 /* Gives back a block of any order. A panic if it is not an allocated block of that order. */

@@ -52,13 +52,17 @@ struct balloon_batch *balloon_take_batch(struct balloon *balloon, enum balloon_m
 	return batch;
 }
 
+static unsigned int batch_most_blocks(const struct balloon *balloon, const struct balloon_batch *batch)
+{
+	return MIN(balloon_methods[batch->method]->most_blocks(balloon), BALLOON_BLOCKS_PER_BUNDLE);
+}
+
 /* How many more pages the batch can take. */
 static uint64_t batch_room(const struct balloon *balloon, const struct balloon_batch *batch)
 {
 	const struct balloon_method *method = balloon_methods[batch->method];
 
-	if (batch->nr_blocks >= MIN(method->most_blocks(balloon), BALLOON_BLOCKS_PER_BUNDLE) ||
-	    batch->nr_pages >= method->most_pages)
+	if (batch->nr_blocks >= batch_most_blocks(balloon, batch) || batch->nr_pages >= method->most_pages)
 		return 0;
 	return method->most_pages - batch->nr_pages;
 }
@@ -147,21 +151,27 @@ void balloon_batch_forget(struct balloon *balloon, struct balloon_batch *batch)
 
 /* ---- taking ---- */
 
-/* Adds a block of at most @most pages, the largest that can be had; false if not even a single page can. */
-static bool take_block(struct balloon *balloon, struct balloon_batch *batch, uint64_t most)
+/*
+ * Adds blocks of at most @most pages together, the largest that can be had; false if not even a single page can. Many
+ * at once, for each request costs several times as much as the block itself.
+ */
+static bool take_blocks(struct balloon *balloon, struct balloon_batch *batch, uint64_t most)
 {
 	unsigned int order = order_below(most, balloon->order);
+	struct page *pages[BALLOON_BLOCKS_PER_BATCH];
+	uint64_t room = MIN(batch_most_blocks(balloon, batch) - batch->nr_blocks, ARRAY_SIZE(pages));
 
 	for (;;) {
-		struct page *page = alloc_pages(BALLOON_GFP, order);
+		size_t wanted = MIN(most >> order, room);
+		size_t got = alloc_pages_bulk(NODE_ANY, BALLOON_GFP, order, wanted, pages);
 
-		if (page) {
-			batch_add(batch, balloon_block(page_to_pfn(page), order));
-			return true;
-		}
-		if (!order)
-			return false;
-		balloon->order = --order;
+		for (size_t at = 0; at < got; at++)
+			batch_add(batch, balloon_block(page_to_pfn(pages[at]), order));
+		if (got < wanted && order)
+			balloon->order = order - 1;
+		if (got || !order)
+			return got > 0;
+		order--;
 	}
 }
 
@@ -170,7 +180,7 @@ uint64_t balloon_fill_from_allocator(struct balloon *balloon, struct balloon_bat
 	while (batch->nr_pages < wanted) {
 		uint64_t most = MIN(wanted - batch->nr_pages, batch_room(balloon, batch));
 
-		if (!most || !take_block(balloon, batch, most))
+		if (!most || !take_blocks(balloon, batch, most))
 			break;
 	}
 	if (!batch->nr_blocks)

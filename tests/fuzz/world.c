@@ -293,6 +293,15 @@ struct page *alloc_pages_node(int node UNUSED, uint32_t gfp, unsigned int order)
 	return NULL;
 }
 
+size_t alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages)
+{
+	size_t got = 0;
+
+	while (got < count && (pages[got] = alloc_pages_node(node, gfp, order)))
+		got++;
+	return got;
+}
+
 void free_pages(struct page *page, unsigned int order)
 {
 	uint64_t first = page_to_pfn(page), pages = 1ull << order;

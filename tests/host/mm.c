@@ -16,7 +16,7 @@ void host_fail_pages(bool too)
 	store_relaxed(&pages_fail, too);
 }
 
-/* The linker puts it in the way of all calls from other files (--wrap); benchmarks are linked without. */
+/* The linker puts these in the way of all calls from other files (--wrap); benchmarks are linked without. */
 struct page *__real_alloc_pages_node(int node, uint32_t gfp, unsigned int order) WEAK;
 struct page *__wrap_alloc_pages_node(int node, uint32_t gfp, unsigned int order);
 struct page *__wrap_alloc_pages_node(int node, uint32_t gfp, unsigned int order)
@@ -24,6 +24,15 @@ struct page *__wrap_alloc_pages_node(int node, uint32_t gfp, unsigned int order)
 	if (load_relaxed(&pages_fail) && !(gfp & GFP_NOFAIL) && host_allocation_fails())
 		return NULL;
 	return __real_alloc_pages_node(node, gfp, order);
+}
+
+size_t __real_alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages) WEAK;
+size_t __wrap_alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages);
+size_t __wrap_alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages)
+{
+	if (load_relaxed(&pages_fail) && host_allocation_fails())
+		return 0;
+	return __real_alloc_pages_bulk(node, gfp, order, count, pages);
 }
 
 void host_mm_init(void)

@@ -129,12 +129,36 @@ KTEST(page_alloc, exhausting_a_zone_fails_in_order_and_recovers)
 KTEST(page_alloc, bulk_gives_what_it_says)
 {
 	struct page *pages[100];
-	size_t got = alloc_pages_bulk(NODE_ANY, GFP_TEST | GFP_MOVABLE, ARRAY_SIZE(pages), pages);
+	size_t got = alloc_pages_bulk(NODE_ANY, GFP_TEST | GFP_MOVABLE, 0, ARRAY_SIZE(pages), pages);
 
 	EXPECT_EQ(t, got, ARRAY_SIZE(pages));
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), got);
 	free_pages_bulk(pages, got);
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+}
+
+/* More than there are is what there is: whole blocks, each once, and nobody's reserve. */
+KTEST(page_alloc, bulk_of_any_order_stays_above_the_marks)
+{
+	static struct page *pages[600];
+	uint32_t gfp = GFP_MOVABLE | GFP_NOWARN | GFP_NOMEMALLOC | GFP_NOSTRUCT | GFP_OWNER(PAGE_OWNER_TEST);
+
+	EXPECT_EQ(t, alloc_pages_bulk(NODE_ANY, gfp, MAX_ORDER + 1, 1, pages), 0u);
+	for (unsigned int order = 0; order <= MAX_ORDER; order++) {
+		size_t got = alloc_pages_bulk(NODE_ANY, gfp, order, ARRAY_SIZE(pages), pages);
+
+		EXPECT(t, got > 0);
+		EXPECT_EQ(t, owned(PAGE_OWNER_TEST), got << order);
+		EXPECT_OK(t, memory_check());
+		for_each_zone(zone) EXPECT(t, zone_free_pages(zone) >= zone->watermark[WATERMARK_MIN] / 2);
+		for (size_t at = 0; at < got; at++) {
+			EXPECT(t, IS_ALIGNED(page_to_pfn(pages[at]), 1ul << order));
+			EXPECT(t, page_owner(pages[at]) == PAGE_OWNER_TEST && page_order(pages[at]) == order);
+			free_pages(pages[at], order);
+		}
+	}
+	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+	EXPECT_OK(t, memory_check());
 }
 
 KTEST(page_alloc, a_split_block_is_freed_in_parts)

@@ -39,6 +39,7 @@ def figures(guest):
 
 def ask(guest, target, timeout=20.0, progress=None):
     """Sets the target and waits until the device says it is reached; seconds. Raises GuestError (time-out)."""
+    guest.balloon_actual()  # the first command has to connect
     start = last = time.monotonic()
     guest.qmp("balloon", value=target)
     while True:
@@ -52,7 +53,8 @@ def ask(guest, target, timeout=20.0, progress=None):
         if progress and now - last > 1:
             progress(actual)
             last = now
-        time.sleep(min(0.002, (now - start) / 20))  # looking disturbs: QEMU answers in the thread that works
+        # Looking disturbs: under QEMU's one lock it waits for the device, and the device for it.
+        time.sleep(min(0.002, max(0.0003, (now - start) / 20)))
 
 
 def statistics(guest, timeout=5.0):
