@@ -58,6 +58,7 @@ enum page_flags {
 	PAGE_LAZY_FREE = 2048, /* its content may be dropped while nobody writes (MADV_FREE) */
 	PAGE_CHANGED = 8192,   /* a file's: not what can be computed any more */
 	PAGE_WAITERS = 4096,   /* somebody waits for PAGE_LOCKED */
+	PAGE_SHARED = 16384,   /* anonymous, of a shared area: forks write to this one */
 };
 
 /*

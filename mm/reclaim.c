@@ -127,15 +127,27 @@ static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t 
 	      .referenced = taken - deactivated, .lru = list);
 }
 
-/* The lists of what can be had again or was given up; there is no swap, so nothing on the others can go. */
-static uint64_t shrink_lists(struct reclaim *reclaim)
+static uint64_t shrink_kind(struct reclaim *reclaim, enum lru_list inactive_list, enum lru_list active_list)
 {
 	const struct lru *lru = &reclaim->node->lru;
-	uint64_t inactive = READ_ONCE(lru->pages[LRU_INACTIVE_FILE]), active = READ_ONCE(lru->pages[LRU_ACTIVE_FILE]);
+	uint64_t inactive = READ_ONCE(lru->pages[inactive_list]), active = READ_ONCE(lru->pages[active_list]);
 
 	if (active > inactive)
-		shrink_active(reclaim, LRU_ACTIVE_FILE, MAX(active >> reclaim->priority, (uint64_t)BATCH));
-	return shrink_inactive(reclaim, LRU_INACTIVE_FILE, MAX(inactive >> reclaim->priority, (uint64_t)BATCH));
+		shrink_active(reclaim, active_list, MAX(active >> reclaim->priority, (uint64_t)BATCH));
+	return shrink_inactive(reclaim, inactive_list, MAX(inactive >> reclaim->priority, (uint64_t)BATCH));
+}
+
+/*
+ * The lists of what can be had again or was given up. There is no swap, so of the others only zeros can go: they are
+ * looked for if somebody wants that, and the first lists had too little.
+ */
+static uint64_t shrink_lists(struct reclaim *reclaim)
+{
+	uint64_t freed = shrink_kind(reclaim, LRU_INACTIVE_FILE, LRU_ACTIVE_FILE);
+
+	if (reclaim_zero_pages() && !reclaim->gently && freed < reclaim->wanted)
+		freed += shrink_kind(reclaim, LRU_INACTIVE_ANON, LRU_ACTIVE_ANON);
+	return freed;
 }
 
 static void count_pass(const struct reclaim *reclaim, uint64_t scanned, uint64_t freed)

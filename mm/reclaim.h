@@ -25,6 +25,8 @@ struct reclaim {
 
 /* One pass; the pages it freed, those of slabs too. */
 uint64_t reclaim_node(struct reclaim *reclaim);
+/* /proc/sys/vm/reclaim_zero_pages: are anonymous pages looked at, which go if they are all zeros? */
+bool reclaim_zero_pages(void);
 /* One isolated page: freed by its owner, or put back. @gently as above. */
 bool reclaim_isolated(struct page *page, bool gently);
 /*

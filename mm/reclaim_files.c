@@ -1,6 +1,6 @@
 /*
- * Reclaim by hand: /proc/sys/vm/drop_caches (1: the page cache, 2: what shrinkers have, 3: both), and /proc/slabinfo in
- * Linux's format, version 2.1.
+ * Reclaim by hand: /proc/sys/vm/drop_caches (1: the page cache, 2: what shrinkers have, 3: both), its setting, and
+ * /proc/slabinfo in Linux's format, version 2.1.
  */
 #include "kernel/memory.h"
 #include "kernel/vfile.h"
@@ -39,6 +39,13 @@ static void drop(struct vfile_int *what)
 
 static struct vfile_int drop_caches = {.min = 1, .max = 3, .changed = drop};
 
+static struct vfile_int zero_pages = {.min = 0, .max = 1};
+
+bool reclaim_zero_pages(void)
+{
+	return load_relaxed(&zero_pages.value);
+}
+
 static int slabinfo_show(struct sink *out, void *context UNUSED)
 {
 	struct slab_info *infos = kmalloc(MOST_CACHES * sizeof(*infos));
@@ -60,5 +67,7 @@ int reclaim_files_init(void)
 	static const struct vfile_ops slabinfo = {.show = slabinfo_show};
 	int error = vfile_add_int("/proc/sys/vm/drop_caches", &drop_caches);
 
+	if (!error)
+		error = vfile_add_int("/proc/sys/vm/reclaim_zero_pages", &zero_pages);
 	return error ? error : vfile_add("/proc/slabinfo", &slabinfo, NULL);
 }

@@ -22,6 +22,7 @@
 	X(pgpgout)                        \
 	X(pswpin)                         \
 	X(pswpout)                        \
+	X(swpout_zero)                    \
 	X(pgscan_kswapd)                  \
 	X(pgscan_direct)                  \
 	X(pgsteal_kswapd)                 \

@@ -278,7 +278,7 @@ int huge_collapse_next(struct mm *mm, uint64_t *at)
 
 static void make_512(struct page *page)
 {
-	const uint32_t carried = PAGE_DIRTY | PAGE_REFERENCED | PAGE_ACTIVE | PAGE_MLOCKED;
+	const uint32_t carried = PAGE_DIRTY | PAGE_REFERENCED | PAGE_ACTIVE | PAGE_MLOCKED | PAGE_SHARED;
 	uint32_t flags = load_relaxed(&page->flags) & carried;
 	struct family *family = page->mapping;
 	uint64_t index = page->index;

@@ -21,7 +21,8 @@
 
 static void hand_over(struct page *from, struct page *to)
 {
-	const uint32_t carried = PAGE_DIRTY | PAGE_REFERENCED | PAGE_ACTIVE | PAGE_MLOCKED | PAGE_LAZY_FREE | PAGE_HUGE;
+	const uint32_t carried =
+		PAGE_DIRTY | PAGE_REFERENCED | PAGE_ACTIVE | PAGE_MLOCKED | PAGE_LAZY_FREE | PAGE_HUGE | PAGE_SHARED;
 
 	page_mark(to, load_relaxed(&from->flags) & carried);
 	to->mapping = from->mapping;

@@ -150,6 +150,8 @@ struct page *page_new_anon(struct mm *mm, struct area *area, uint64_t address, u
 		return NULL;
 	if (order)
 		page_mark(page, PAGE_HUGE);
+	if (unlikely(area->flags & AREA_SHARED))
+		page_mark(page, PAGE_SHARED);
 	page->mapping = mm->family;
 	page->index = ALIGN_DOWN(address, PAGE_SIZE << order) >> PAGE_SHIFT;
 	if (!page_is(page, PAGE_DEVICE))

@@ -1,13 +1,21 @@
 /*
- * Reclaim, as far as address spaces can help: anonymous pages go nowhere without swap, except those whose content their
- * owner gave up (MADV_FREE). Whether somebody wrote since is in the entries' dirty bits. So such a page lies with the
- * files' ones, and returns to the anonymous lists once it is seen to be in use after all.
+ * Reclaim, as far as address spaces can help: anonymous pages go nowhere without swap, except those whose content is
+ * nothing anybody would miss.
+ *
+ * Their owner gave it up (MADV_FREE): whether somebody wrote since is in the entries' dirty bits. So such a page lies
+ * with the files' ones, and returns to the anonymous lists once it is seen to be in use after all.
+ *
+ * It is all zeros: then the entries can map the zero page. Whoever looks first and takes the entries away then loses
+ * what is written in between; so a look without any care only tells whether it is worth it, and what counts is the one
+ * after all entries are parked, CPUs flushed, and no reference but ours is left.
  */
 #include "mm/vm/reclaim.h"
 
 #include "mm/lru.h"
+#include "mm/reclaim.h"
 #include "mm/vm/page.h"
 #include "mm/vm/rmap.h"
+#include "mm/vmstat.h"
 
 void page_deactivate(struct page *page)
 {
@@ -46,13 +54,49 @@ static bool drop_clean(struct page *page)
 	return false;
 }
 
+/* ---- zeros ---- */
+
+NO_THREAD_SANITIZER static bool is_zero(const struct page *page)
+{
+	const uint64_t *word = page_bytes(page), *end = word + (PAGE_SIZE << page_map_order(page)) / sizeof(*word);
+
+	while (word < end && !*word)
+		word++;
+	return word == end;
+}
+
+static bool may_be_zero(const struct page *page)
+{
+	return reclaim_zero_pages() && !page_is(page, PAGE_MLOCKED | PAGE_KSM | PAGE_SHARED) &&
+	       load_relaxed(&page->refcount) == load_relaxed(&page->mapcount) + 1 && is_zero(page);
+}
+
+static bool drop_zeros(struct page *page)
+{
+	struct parking parking = page_park_entries(page);
+	uint32_t mine = 1;
+	bool zero = false;
+
+	if (atomic_cas(&page->refcount, &mine, 0)) {
+		zero = is_zero(page);
+		store_release(&page->refcount, 1u);
+	}
+	if (zero)
+		page_unpark_as_zeros(&parking);
+	else
+		page_unpark_entries(&parking, page);
+	if (zero)
+		vm_events(swpout_zero, 1u << page_map_order(page));
+	return zero;
+}
+
 static bool try_free(struct page *page, bool gently UNUSED)
 {
-	bool dropped;
+	bool given_up = page_is(page, PAGE_LAZY_FREE), dropped;
 
-	if (!page_is(page, PAGE_LAZY_FREE) || !page_trylock(page))
+	if ((!given_up && !may_be_zero(page)) || !page_trylock(page))
 		return false;
-	dropped = drop_clean(page);
+	dropped = given_up ? drop_clean(page) : drop_zeros(page);
 	page_unlock(page);
 	return dropped;
 }

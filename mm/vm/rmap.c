@@ -235,14 +235,28 @@ static int unpark(struct page_walk *walk, const struct mapped_at *at)
 	return 0;
 }
 
-void page_unpark_entries(const struct parking *parking, struct page *to)
+static int unpark_as_zeros(struct page_walk *walk UNUSED, const struct mapped_at *at)
+{
+	uint64_t old = entry_get(at->entry), *table = at->huge ? table_take_spare(at->mm) : NULL;
+	uint64_t zeros = zero_page_pfn << PAGE_SHIFT | PTE_SPECIAL | PTE_NO_EXECUTE | (old & PTE_SOFT_DIRTY) |
+			 (old & PTE_PARKED_HINT ? PTE_HINT : PTE_PRESENT);
+
+	for (unsigned int i = 0; table && i < PTE_ENTRIES; i++)
+		table[i] = zeros;
+	at->mm->counters[MM_HUGE] -= at->huge;
+	entry_set(at->entry, table ? virt_to_phys(table) | PTE_PRESENT | PTE_WRITE : zeros);
+	return 0;
+}
+
+static void end_parking(const struct parking *parking, int (*entry)(struct page_walk *, const struct mapped_at *),
+			struct page *to)
 {
 	struct page_walk walk = {.page = parking->page,
 				 .order = parking->order,
 				 .family = parking->family,
 				 .merged = parking->merged,
 				 .file = parking->file,
-				 .entry = unpark,
+				 .entry = entry,
 				 .context = to,
 				 .parked = PTE_PARKED_MIGRATION};
 
@@ -252,6 +266,16 @@ void page_unpark_entries(const struct parking *parking, struct page *to)
 		family_put(parking->family);
 	atomic_inc(&done_count);
 	wake_up_all(&done_waiters);
+}
+
+void page_unpark_entries(const struct parking *parking, struct page *to)
+{
+	end_parking(parking, unpark, to);
+}
+
+void page_unpark_as_zeros(const struct parking *parking)
+{
+	end_parking(parking, unpark_as_zeros, NULL);
 }
 
 static int split_entry(struct page_walk *walk UNUSED, const struct mapped_at *at)

@@ -62,6 +62,8 @@ struct parking {
 struct parking page_park_entries(struct page *page) MUST_CHECK;
 /* The parked entries map @to (which may be the same page) again; waiters go on. */
 void page_unpark_entries(const struct parking *parking, struct page *to);
+/* Or, as the content is all zeros, they map the zero page, huge ones in parts; the page has none any more. */
+void page_unpark_as_zeros(const struct parking *parking);
 /* Huge entries that map @page become tables. */
 void page_split_entries(struct page *page);
 /* Has it been used since the last time? The accessed bits are cleared. Entries that had them. */
