@@ -26,19 +26,9 @@ static struct ivshmem_memory *part_of(struct device_memory *device)
 	return container_of(device, struct ivshmem_memory, device);
 }
 
-static void *engine_address(struct device_memory *device, uint64_t page)
+static void *engine_bytes(struct device_memory *device, uint64_t page)
 {
 	return part_of(device)->ivshmem->address + part_of(device)->offset + page * PAGE_SIZE;
-}
-
-static void copy_out(struct device_memory *device, uint64_t page, void *to)
-{
-	memcpy(to, engine_address(device, page), PAGE_SIZE);
-}
-
-static void copy_in(struct device_memory *device, uint64_t page, const void *from)
-{
-	memcpy(engine_address(device, page), from, PAGE_SIZE);
 }
 
 static int add(struct ivshmem_memory *part, enum device_kind kind, uint64_t bytes)
@@ -56,8 +46,7 @@ static int add(struct ivshmem_memory *part, enum device_kind kind, uint64_t byte
 		.first_pfn = (ivshmem->phys + part->offset) >> PAGE_SHIFT,
 		.pages = bytes >> PAGE_SHIFT,
 		.bytes = kind == DEVICE_COHERENT ? ivshmem->address + part->offset : NULL,
-		.copy_out = copy_out,
-		.copy_in = copy_in,
+		.engine_bytes = engine_bytes,
 	};
 	error = page_structs_add(part->device.first_pfn, part->device.pages);
 	if (!error)

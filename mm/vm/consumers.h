@@ -37,7 +37,8 @@ int migrate_found_page(struct page *page, int node) MUST_CHECK;
 /* Anonymous pages can be moved by who finds them by their tags, from now on. Once, at boot. */
 void vm_migrate_init(void);
 
-/* Pages that moved to @device, or back from devices to RAM; -errno. Only whole small anonymous pages move. */
+/* Pages that moved to @device, from RAM or another device, or back from devices to RAM; -errno. Only whole small
+ * anonymous pages move. */
 int64_t device_migrate_to(struct mm *mm, uint64_t start, uint64_t bytes, struct device_memory *device);
 int64_t device_migrate_back(struct mm *mm, uint64_t start, uint64_t bytes);
 

@@ -147,13 +147,14 @@ bool device_is_private(const struct page *page)
 	return page_is(page, PAGE_DEVICE) && device_of_pfn(page_to_pfn(page))->kind == DEVICE_PRIVATE;
 }
 
+static void *engine_bytes(struct page *page)
+{
+	struct device_memory *device = device_is_private(page) ? device_of_pfn(page_to_pfn(page)) : NULL;
+
+	return device ? device->engine_bytes(device, page_to_pfn(page) - device->first_pfn) : page_bytes(page);
+}
+
 void device_copy(struct page *to, struct page *from)
 {
-	struct device_memory *target = device_of_pfn(page_to_pfn(to)), *source = device_of_pfn(page_to_pfn(from));
-
-	ASSERT(!device_is_private(to) || !device_is_private(from), "from one device to another: by way of RAM");
-	if (device_is_private(to))
-		target->copy_in(target, page_to_pfn(to) - target->first_pfn, page_bytes(from));
-	else
-		source->copy_out(source, page_to_pfn(from) - source->first_pfn, page_bytes(to));
+	memcpy(engine_bytes(to), engine_bytes(from), PAGE_SIZE);
 }

@@ -18,9 +18,8 @@ struct device_memory {
 	enum device_kind kind;
 	uint64_t first_pfn, pages;
 	char *bytes; /* coherent: where the kernel sees it; private: NULL */
-	/* Private: what the device's copy engine does. @page is the number of the page. */
-	void (*copy_out)(struct device_memory *device, uint64_t page, void *to);
-	void (*copy_in)(struct device_memory *device, uint64_t page, const void *from);
+	/* Private: where the device's copy engine, and nobody else, reaches the page with number @page. */
+	void *(*engine_bytes)(struct device_memory *device, uint64_t page);
 	void *context;
 	struct spinlock lock;
 	struct list_node free; /* struct page.lru */
@@ -47,5 +46,5 @@ struct page *device_page_alloc(struct device_memory *device) MUST_CHECK;
 /* From page_put(). */
 void device_page_free(struct page *page);
 bool device_is_private(const struct page *page);
-/* One page, at least one of them private. */
+/* One page, at least one of them private: by the device's engine, from device to device without a stop in RAM. */
 void device_copy(struct page *to, struct page *from);

@@ -2,8 +2,8 @@
  * Between RAM and device memory, with real copies.
  *
  * To a device: pages of a range are collected (any page: ordinary and the zero page's holes alike), then filtered by
- * kind: small, anonymous, not locked in memory, not on a device yet. Back: the collected ones that are. Private device
- * memory comes back by itself when somebody touches it.
+ * kind: small, anonymous, not locked in memory, not on that device yet; from another one they come directly. Back: the
+ * collected ones that are on any. Private device memory comes back by itself when somebody touches it.
  */
 #include "mm/vm/consumers.h"
 #include "mm/vm/device.h"
@@ -13,7 +13,7 @@
 
 struct collect {
 	struct table_walk walk;
-	bool devices; /* pages that are on a device; else those that are not */
+	struct device_memory *target; /* pages that are not there; NULL: those that are on a device */
 	size_t count;
 	struct page *pages[COLLECT_MAX];
 };
@@ -25,10 +25,12 @@ static struct page *any_page(const struct area *area, uint64_t address, uint64_t
 	return pte_parked(value) == PTE_PARKED_DEVICE ? pfn_to_page(pte_pfn(value)) : NULL;
 }
 
-static bool can_move(const struct page *page, uint64_t value, bool from_device)
+static bool can_move(const struct page *page, uint64_t value, const struct device_memory *target)
 {
+	const struct device_memory *device = page_is(page, PAGE_DEVICE) ? device_of_pfn(page_to_pfn(page)) : NULL;
+
 	return !(value & PTE_PART) && !page_is(page, PAGE_HUGE | PAGE_KSM | PAGE_MLOCKED) && page_owner_is_anon(page) &&
-	       page_is(page, PAGE_DEVICE) == from_device;
+	       (target ? device != target : device != NULL);
 }
 
 static int collect_entry(struct table_walk *walk, uint64_t address, uint64_t *entry)
@@ -37,7 +39,7 @@ static int collect_entry(struct table_walk *walk, uint64_t address, uint64_t *en
 	uint64_t value = entry_get(entry);
 	struct page *page = any_page(walk->area, address, value);
 
-	if (!page || !can_move(page, value, collect->devices))
+	if (!page || !can_move(page, value, collect->target))
 		return 0;
 	page_get(page);
 	collect->pages[collect->count++] = page;
@@ -79,7 +81,7 @@ static int move_to_device(struct page *page, struct device_memory *device)
 
 static int64_t move_range(struct mm *mm, uint64_t start, uint64_t bytes, struct device_memory *device)
 {
-	struct collect collect = {.devices = !device};
+	struct collect collect = {.target = device};
 	int64_t moved = 0;
 
 	/* In pieces that collect whole; so what cannot be moved is not met again. */

@@ -6,14 +6,9 @@
 #include "kernel/memory.h"
 #include "lib/string.h"
 
-static void copy_out(struct device_memory *device, uint64_t page, void *to)
+static void *engine_bytes(struct device_memory *device, uint64_t page)
 {
-	memcpy(to, (char *)device->context + page * PAGE_SIZE, PAGE_SIZE);
-}
-
-static void copy_in(struct device_memory *device, uint64_t page, const void *from)
-{
-	memcpy((char *)device->context + page * PAGE_SIZE, from, PAGE_SIZE);
+	return (char *)device->context + page * PAGE_SIZE;
 }
 
 static void free_block(struct page *block)
@@ -37,8 +32,7 @@ struct device_memory *device_from_ram(const char *name, enum device_kind kind, u
 			.pages = MIN(pages, (uint64_t)PTE_ENTRIES),
 			.bytes = kind == DEVICE_COHERENT ? page_address(block) : NULL,
 			.context = page_address(block),
-			.copy_in = copy_in,
-			.copy_out = copy_out,
+			.engine_bytes = engine_bytes,
 		};
 		if (device_memory_add(device) == 0)
 			return device;

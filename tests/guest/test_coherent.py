@@ -189,6 +189,19 @@ def test_private_memory_comes_back_when_it_is_touched(space):
     space.mm("check")
 
 
+def test_pages_go_from_device_to_device_without_a_stop_in_ram(space):
+    at = int(space.mm(f"map anon {KIB64}"), 16)
+    space.mm(f"write {at:#x} {KIB64} on-tour.")
+    whole = repeated("on-tour.", 16 * PAGE)
+    for target, other in (("coherent0", "private0"), ("private0", "coherent0"), ("coherent0", "private0")):
+        assert space.mm(f"migrate {at:#x} {KIB64} {target}").startswith("16 of 16")
+        assert (space.used(target), space.used(other)) == (16, 0)
+        frames = [space.page(at + i * PAGE)[0] for i in range(16)]
+        assert b"".join(space.host(frame, PAGE) for frame in frames) == whole
+    assert space.text(at, 16 * PAGE) == whole and space.used("coherent0") == 16
+    space.mm("check")
+
+
 def test_buffers_get_what_address_spaces_leave(space):
     assert space.guest.sh("cat /sys/fs/cgroup/gpu.memory.capacity").output == f"vram0 {SIZE - (10 << 20)}"
     assert space.guest.sh("dmabuf alloc vram0 6M").output == "1"

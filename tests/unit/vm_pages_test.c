@@ -5,6 +5,7 @@
 #include "mm/memory.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/device.h"
+#include "mm/vm/device_ram.h"
 #include "mm/vm/gup.h"
 #include "mm/vm/ksm.h"
 #include "mm/vm/reclaim.h"
@@ -103,6 +104,37 @@ KTEST(vm_pages, private_memory_comes_back_when_touched)
 	EXPECT_EQ(t, device_migrate_back(mm, at, 4 * PAGE_SIZE), 2);
 	EXPECT_EQ(t, peek(at + 3 * PAGE_SIZE), 303u);
 	EXPECT_EQ(t, device->used, 0u);
+}
+
+KTEST(vm_pages, pages_go_from_device_to_device_without_a_stop)
+{
+	struct device_memory *coherent = fixture_coherent(t, 4), *private = fixture_private(t, 4);
+	struct device_memory *other = device_from_ram("test-other", DEVICE_PRIVATE, 4);
+	struct mm *mm = fixture_mm(t), *child;
+	uint64_t at = fixture_area(t, mm, 4, RW), in_ram;
+
+	REQUIRE(t, other);
+	for (uint64_t i = 0; i < 4; i++)
+		EXPECT_OK(t, poke(at + i * PAGE_SIZE, 400 + i));
+	EXPECT_EQ(t, device_migrate_to(mm, at, 4 * PAGE_SIZE, coherent), 4);
+	child = fixture_fork(t, mm);
+	in_ram = anon_pages();
+	EXPECT_EQ(t, device_migrate_to(mm, at, 4 * PAGE_SIZE, private), 4);
+	EXPECT_EQ(t, device_migrate_to(mm, at, 4 * PAGE_SIZE, private), 0); /* they are there */
+	EXPECT_EQ(t, coherent->used, 0u);
+	EXPECT_EQ(t, private->used, 4u);
+	EXPECT_EQ(t, device_migrate_to(child, at, 4 * PAGE_SIZE, other), 4);
+	EXPECT_EQ(t, private->used, 0u);
+	EXPECT_EQ(t, device_migrate_to(mm, at, 2 * PAGE_SIZE, coherent), 2);
+	EXPECT_EQ(t, anon_pages(), in_ram);
+	EXPECT_OK(t, mm_check(child));
+	for (uint64_t i = 0; i < 4; i++)
+		EXPECT_EQ(t, peek(at + i * PAGE_SIZE), 400 + i);
+	EXPECT_EQ(t, coherent->used, 2u); /* read where they are */
+	EXPECT_EQ(t, other->used, 0u);	  /* fetched */
+	EXPECT_OK(t, poke(at, 1));
+	EXPECT_EQ(t, peek_in(child, at), 400u);
+	EXPECT_OK(t, device_ram_free(other));
 }
 
 KTEST(vm_pages, a_full_device_takes_what_it_can)

@@ -3,9 +3,10 @@
  * space of its own and all with one in common, while ranges are emptied, zones compacted and given up pages reclaimed.
  *
  * What must be where is known exactly. A page of a thread's own space holds a word that names the thread, the page and
- * how often it was written, at both ends; some are equal on purpose, for KSM. In the common space each page has a word
- * for each thread, which only that one writes. Between rounds all is read, and every page, map count and reference
- * is accounted for (vm_check()). The slow test goes on for as many minutes as `minutes=` says: `make soak-vm`.
+ * how often it was written, at both ends; some are equal on purpose, for KSM, and some 0, for reclaim. In the common
+ * space each page has a word for each thread, which only that one writes. Between rounds all is read, and every page,
+ * map count and reference is accounted for (vm_check()). The slow test goes on for as many minutes as `minutes=` says:
+ * `make soak-vm`.
  */
 #include "kernel/cmdline.h"
 #include "kernel/printk.h"
@@ -28,6 +29,7 @@
 #include "mm/vm/ksm.h"
 #include "mm/vm/page.h"
 #include "mm/vmstat.h"
+#include "tests/unit/mm_fixture.h"
 #include "tests/unit/vm_fixture.h"
 
 #define WORKERS	    4u
@@ -49,9 +51,10 @@ struct worker {
 static struct {
 	struct worker workers[WORKERS];
 	struct mm *common;
-	struct device_memory *device;
-	uint64_t wrong, steps_each, bad_entries;
-	uint64_t steps, forks, moved, collapsed, split, pins, pushed; /* that worked */
+	struct device_memory *devices[2]; /* by kind */
+	bool own_device[2];
+	uint64_t wrong, steps_each, bad_entries, zeros;
+	uint64_t steps, forks, moved, collapsed, split, pins, pushed, to_device; /* that worked */
 } stress;
 
 static uint64_t address_of(uint64_t page)
@@ -88,10 +91,10 @@ static void must_be_0(const struct worker *worker, const char *what, int error)
 
 /* ---- a space of one's own ---- */
 
-/* Every fourth version is like that of others. */
+/* Every fourth version is like that of others; some are nothing. */
 static uint64_t word_of(const struct worker *worker, uint64_t page, uint64_t version)
 {
-	if (!version)
+	if (!version || version % 8 == 3)
 		return 0;
 	if (version % 4 == 0)
 		return 0x65717561ul << 32 | version / 4 % 3;
@@ -217,9 +220,14 @@ static void to_device_and_back(struct worker *worker)
 {
 	uint64_t bytes, first = some_pages(worker, 16, &bytes);
 
-	if (stress.device)
-		(void)device_migrate_to(worker->mm, address_of(first), bytes, stress.device);
+	struct device_memory *device = stress.devices[rand_below(&worker->rand, 2)];
+
+	if (device)
+		(void)atomic_fetch_add(&stress.to_device,
+				       device_migrate_to(worker->mm, address_of(first), bytes, device));
 	read_own(worker, first);
+	if (rand_below(&worker->rand, 4)) /* else who touches them has them fetched, one by one */
+		return;
 	(void)device_migrate_back(worker->mm, AT, PAGES * PAGE_SIZE);
 }
 
@@ -460,6 +468,20 @@ static struct mm *new_space(struct ktest *t)
 	return mm;
 }
 
+/* A BAR, where there is one. */
+static void take_device(const char *name, enum device_kind kind)
+{
+	stress.devices[kind] = device_find(NULL, kind);
+	stress.own_device[kind] = !stress.devices[kind];
+	if (!stress.devices[kind])
+		stress.devices[kind] = device_from_ram(name, kind, 64);
+}
+
+static void set(struct ktest *t, const char *path, const char *value)
+{
+	EXPECT_OK(t, vfile_write(path, value, strlen(value)));
+}
+
 static void begin(struct ktest *t, uint64_t steps)
 {
 	uint64_t seed = ktest_seed(t);
@@ -473,7 +495,11 @@ static void begin(struct ktest *t, uint64_t steps)
 		stress.workers[i].mm = new_space(t);
 		rand_seed(&stress.workers[i].rand, seed * WORKERS + i);
 	}
-	stress.device = device_from_ram("stress", DEVICE_COHERENT, 64);
+	take_device("stress-coherent", DEVICE_COHERENT);
+	take_device("stress-private", DEVICE_PRIVATE);
+	fixture_memory_files(t);
+	set(t, "/proc/sys/vm/reclaim_zero_pages", "1");
+	stress.zeros = vm_event_read(VM_EVENT_swpout_zero);
 }
 
 static void end(struct ktest *t, const struct memory_info *before)
@@ -483,17 +509,24 @@ static void end(struct ktest *t, const struct memory_info *before)
 	mm_put(stress.common);
 	for (uint32_t i = 0; i < WORKERS; i++)
 		mm_put(stress.workers[i].mm);
-	if (stress.device)
-		EXPECT_OK(t, device_ram_free(stress.device));
+	for (size_t kind = 0; kind < ARRAY_SIZE(stress.devices); kind++) {
+		if (stress.devices[kind])
+			EXPECT_EQ(t, stress.devices[kind]->used, 0u);
+		if (stress.devices[kind] && stress.own_device[kind])
+			EXPECT_OK(t, device_ram_free(stress.devices[kind]));
+	}
+	set(t, "/proc/sys/vm/reclaim_zero_pages", "0");
 	daemons_hold();
 	memory_info_get(&after);
 	EXPECT_EQ(t, after.by_owner[PAGE_OWNER_ANON], before->by_owner[PAGE_OWNER_ANON]);
 	EXPECT_OK(t, vm_check());
 	daemons_release();
 	EXPECT_EQ(t, vm_bad_entries(), stress.bad_entries);
-	ktest_note(t, "%lu steps, %lu forks, %lu moved, %lu pushed away, %lu collapsed, %lu split, %lu pinned",
-		   stress.steps, stress.forks, stress.moved, stress.pushed, stress.collapsed, stress.split,
-		   stress.pins);
+	ktest_note(t,
+		   "%lu steps, %lu forks, %lu moved, %lu pushed away, %lu collapsed, %lu split, %lu pinned, "
+		   "%lu to devices, %lu dropped as zeros",
+		   stress.steps, stress.forks, stress.moved, stress.pushed, stress.collapsed, stress.split, stress.pins,
+		   stress.to_device, vm_event_read(VM_EVENT_swpout_zero) - stress.zeros);
 }
 
 KTEST(vm_stress, every_page_is_where_it_should_be)
@@ -505,12 +538,7 @@ KTEST(vm_stress, every_page_is_where_it_should_be)
 	if (stress.common && stress.workers[WORKERS - 1].mm)
 		run_round(t);
 	end(t, &before);
-	EXPECT(t, stress.forks && stress.moved && stress.pins);
-}
-
-static void set(struct ktest *t, const char *path, const char *value)
-{
-	EXPECT_OK(t, vfile_write(path, value, strlen(value)));
+	EXPECT(t, stress.forks && stress.moved && stress.pins && stress.to_device);
 }
 
 /* Here the daemons work, too. */
