@@ -244,7 +244,9 @@ soak-vm: ## Address spaces: faults, forks, moves, merges, collapses at once on 4
 	@tools/deps build run
 	@$(MAKE) MODE=release kernel
 	@tools/ballonet test vm_stress.slow_minutes_of_it --smp 4 --numa 2 --memory 512M --name soak-vm \
-		--append minutes=$(or $(MINUTES),10) --timeout $$(($(or $(MINUTES),10) * 60 + 600)) --verbose
+		--append "minutes=$(or $(MINUTES),10) ivshmem.coherent=1M ivshmem.private=1M" \
+		--timeout $$(($(or $(MINUTES),10) * 60 + 600)) --verbose \
+		--extra -object memory-backend-ram,id=vram,size=4M,share=on -device ivshmem-plain,memdev=vram
 bench-policies: ## The table of fragmentation policies: thpfioscale, 1 and 2 nodes, 5 seeds (about 15 minutes)
 	@tools/deps build run
 	@tools/ballonet policies
