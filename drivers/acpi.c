@@ -165,8 +165,11 @@ void acpi_read_machine(uint64_t rsdp, acpi_map map, void *context, struct machin
 	}
 	if (find_table(&root, "MCFG", &table))
 		acpi_read_mcfg(&table, machine);
-	if (find_table(&root, "FACP", &table))
+	if (find_table(&root, "FACP", &table)) {
 		acpi_read_fadt(&table, machine);
+		if (read_table(&reader, acpi_fadt_dsdt(&table), "DSDT", &table))
+			acpi_read_dsdt(&table, machine);
+	}
 }
 
 /* RSDPs lie on 16-byte boundaries. */

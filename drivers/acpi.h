@@ -1,5 +1,6 @@
 /*
- * ACPI tables: RSDP, XSDT/RSDT, MADT, SRAT, SLIT, MCFG, FADT, read into struct machine. No AML.
+ * ACPI tables: RSDP, XSDT/RSDT, MADT, SRAT, SLIT, MCFG, FADT, read into struct machine. Of AML only what the
+ * DSDT says of virtio-mmio devices.
  *
  * Tables are untrusted: lengths and checksums are checked, entries that do not fit are skipped with one line.
  * Proximity domains are renumbered to nodes 0..n-1 in the order of their first memory.

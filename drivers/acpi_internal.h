@@ -59,3 +59,6 @@ void acpi_read_srat(const struct acpi_table *srat, struct machine *machine, stru
 void acpi_read_slit(const struct acpi_table *slit, struct machine *machine, const struct acpi_domains *domains);
 void acpi_read_mcfg(const struct acpi_table *mcfg, struct machine *machine);
 void acpi_read_fadt(const struct acpi_table *fadt, struct machine *machine);
+/* Where the DSDT is, by the FADT; 0: nowhere. */
+uint64_t acpi_fadt_dsdt(const struct acpi_table *fadt);
+void acpi_read_dsdt(const struct acpi_table *dsdt, struct machine *machine);

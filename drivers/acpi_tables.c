@@ -313,3 +313,10 @@ void acpi_read_fadt(const struct acpi_table *fadt, struct machine *machine)
 	else
 		pr_err("acpi: FADT: timer at port 0x%lx cannot be: not used", port);
 }
+
+uint64_t acpi_fadt_dsdt(const struct acpi_table *fadt)
+{
+	uint64_t extended = acpi_u64(fadt, 140);
+
+	return extended ? extended : acpi_u32(fadt, 40);
+}

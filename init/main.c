@@ -82,7 +82,7 @@ static void virtio_start(void)
 
 	if (virtio_init() != 0 || balloon_init() != 0)
 		panic("no memory for the virtio files");
-	virtio_mmio_find();
+	virtio_mmio_find(&machine);
 	ivshmem_probe(pci_devices());
 	ivshmem_memory_start();
 	error = dma_buf_init();

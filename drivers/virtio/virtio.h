@@ -37,6 +37,7 @@
 /* 5 */
 #define VIRTIO_ID_BALLOON 5u
 
+struct machine;
 struct page;
 struct virtio_device;
 
@@ -173,7 +174,7 @@ int virtio_probe_with(struct virtio_device *dev, const struct virtio_driver *dri
 void virtio_show(struct sink *out);
 
 /* Notes the devices that the command line names, before cmdline_apply() complains about them. */
-void virtio_mmio_find(void);
+void virtio_mmio_find(const struct machine *machine);
 /* Transports: each registers its devices; how many. */
 unsigned int virtio_pci_probe(void);
 unsigned int virtio_mmio_probe(void);

@@ -1,8 +1,8 @@
 /*
  * virtio over MMIO, version 2 (virtio 1.2, clause 4.2): one block of registers and a line.
  *
- * There is no bus to ask: the places come from the command line (virtio_mmio.device=512@0xfeb00e00:12), where QEMU's
- * microvm puts them. Most have device id 0, an empty socket.
+ * There is no bus to ask: QEMU's microvm puts the places into the DSDT, or, with acpi=off, on the command line
+ * (virtio_mmio.device=512@0xfeb00e00:12). Some have device id 0, an empty socket.
  */
 #include "drivers/virtio/virtio.h"
 #include "drivers/virtio/virtio_mmio_parse.h"
@@ -19,8 +19,6 @@
 
 #define MAGIC	0x74726976u /* "virt" */
 #define VERSION 2u
-
-#define MOST_PLACES 32u
 
 #define INTERRUPT_QUEUE	 1u
 #define INTERRUPT_CONFIG 2u
@@ -52,7 +50,7 @@ enum {
 
 struct virtio_mmio {
 	struct virtio_device dev;
-	struct virtio_mmio_place place;
+	struct machine_virtio_mmio place;
 	char *registers;
 	bool has_irq;
 };
@@ -230,7 +228,7 @@ static const struct virtio_transport_ops transport = {
 /* ---- discovery ---- */
 
 /* 4.2.3.1.1: magic, version, then the device id, of which 0 says that nobody is there, which is no error (4.2.2.2). */
-static bool is_usable(const struct virtio_mmio_place *place, char *registers)
+static bool is_usable(const struct machine_virtio_mmio *place, char *registers)
 {
 	uint32_t version;
 
@@ -248,7 +246,7 @@ static bool is_usable(const struct virtio_mmio_place *place, char *registers)
 	return version == VERSION;
 }
 
-static bool take(const struct virtio_mmio_place *place)
+static bool take(const struct machine_virtio_mmio *place)
 {
 	char *registers = device_map(place->address, place->bytes, DEVICE_UNCACHED);
 	struct virtio_mmio *self;
@@ -266,22 +264,33 @@ static bool take(const struct virtio_mmio_place *place)
 	return virtio_register_device(&self->dev) == 0;
 }
 
-static struct virtio_mmio_place places[MOST_PLACES];
+static struct machine_virtio_mmio places[MACHINE_MAX_VIRTIO_MMIO];
 static unsigned int nr_places;
+
+static bool is_known(uint64_t address)
+{
+	for (unsigned int i = 0; i < nr_places; i++)
+		if (places[i].address == address)
+			return true;
+	return false;
+}
 
 static void read_word(const char *value, void *context UNUSED)
 {
-	if (nr_places == MOST_PLACES)
-		pr_err("virtio_mmio.device=%s: more than %u devices; ignored", value, MOST_PLACES);
+	if (nr_places == MACHINE_MAX_VIRTIO_MMIO)
+		pr_err("virtio_mmio.device=%s: more than %u devices; ignored", value, MACHINE_MAX_VIRTIO_MMIO);
 	else if (virtio_mmio_parse(value, &places[nr_places]))
 		pr_err("virtio_mmio.device=%s: expected size@address:gsi; ignored", value);
+	else if (is_known(places[nr_places].address))
+		pr_err("virtio_mmio.device=%s: known already; ignored", value);
 	else
 		nr_places++;
 }
 
-void virtio_mmio_find(void)
+void virtio_mmio_find(const struct machine *machine)
 {
-	nr_places = 0;
+	for (nr_places = 0; nr_places < machine->nr_virtio_mmio; nr_places++)
+		places[nr_places] = machine->virtio_mmio[nr_places];
 	cmdline_each("virtio_mmio.device", read_word, NULL);
 }
 

@@ -7,12 +7,10 @@
 #include "lib/parse.h"
 #include "lib/string.h"
 
-#define LEAST_BYTES 0x100u /* the registers before the configuration (4.2.2) */
-
-int virtio_mmio_parse(const char *text, struct virtio_mmio_place *place)
+int virtio_mmio_parse(const char *text, struct machine_virtio_mmio *place)
 {
 	char copy[64], *address, *gsi, *rest;
-	struct virtio_mmio_place found;
+	struct machine_virtio_mmio found;
 	uint64_t line;
 
 	if (string_copy(copy, text, sizeof(copy)) < 0)
@@ -28,7 +26,7 @@ int virtio_mmio_parse(const char *text, struct virtio_mmio_place *place)
 		*rest = '\0';
 	if (parse_size(copy, &found.bytes) || parse_u64(address, &found.address) || parse_u64(gsi, &line))
 		return -EINVAL;
-	if (found.bytes < LEAST_BYTES || found.address + found.bytes < found.address || line > UINT32_MAX)
+	if (found.bytes < MACHINE_VIRTIO_MMIO_LEAST || found.address + found.bytes < found.address || line > UINT32_MAX)
 		return -EINVAL;
 	found.gsi = (uint32_t)line;
 	*place = found;

@@ -3,12 +3,7 @@
  */
 #pragma once
 
-#include "lib/compiler.h"
-
-struct virtio_mmio_place {
-	uint64_t address, bytes;
-	uint32_t gsi;
-};
+#include "kernel/machine.h"
 
 /* "512@0xfeb00e00:12". 0, or -EINVAL: not of this form, a size below 0x100, or one that wraps. */
-int virtio_mmio_parse(const char *text, struct virtio_mmio_place *place) MUST_CHECK;
+int virtio_mmio_parse(const char *text, struct machine_virtio_mmio *place) MUST_CHECK;

@@ -1,7 +1,8 @@
 /*
  * Hostile ACPI tables. The input is a list of tables (kind, length, content); signatures, lengths and checksums are put
- * right around them, so that the fuzzer spends its time behind those checks. A first byte above 0xf0 gives the input
- * raw instead, as memory with the RSDP at its start. Whatever comes: struct machine is within its bounds.
+ * right around them, and a FADT at the end names the last DSDT, so that the fuzzer spends its time behind those checks.
+ * A first byte above 0xf0 gives the input raw instead, as memory with the RSDP at its start. Whatever comes: struct
+ * machine is within its bounds.
  */
 #include <stdlib.h>
 
@@ -23,23 +24,27 @@ void assertion_failed(const char *condition UNUSED, const char *file UNUSED, int
 	abort();
 }
 
-static const char *const signatures[] = {"APIC", "SRAT", "SLIT", "MCFG", "FACP", "SSDT"};
+static const char *const signatures[] = {"APIC", "SRAT", "SLIT", "MCFG", "FACP", "SSDT", "DSDT"};
 
 static uint64_t build_tables(struct acpi_build *build, const uint8_t *data, size_t size)
 {
+	uint32_t dsdt = 0;
 	size_t at = 1;
 
-	while (at + 3 <= size && build->nr_tables < ACPI_BUILD_TABLES - 1) {
+	while (at + 3 <= size && build->nr_tables < ACPI_BUILD_TABLES - 2) {
 		size_t length = MIN((size_t)(data[at + 1] | data[at + 2] << 8), size - at - 3);
 
 		if (build->used + length + 1024 > ACPI_BUILD_BYTES)
 			break;
 		acpi_build_begin(build, signatures[data[at] % ARRAY_SIZE(signatures)]);
+		if (data[at] % ARRAY_SIZE(signatures) == ARRAY_SIZE(signatures) - 1)
+			dsdt = build->table;
 		memcpy(build->bytes + build->used, data + at + 3, length);
 		build->used += (uint32_t)length;
 		acpi_build_end(build);
 		at += 3 + length;
 	}
+	acpi_build_fadt(build, ACPI_BUILD_BASE + dsdt);
 	return acpi_build_finish(build, data[0] % 2 + 1);
 }
 
@@ -56,6 +61,7 @@ static void check_machine(const struct machine *machine)
 	ASSERT(machine->nr_ioapics >= 1 && machine->nr_ioapics <= MACHINE_MAX_IOAPICS);
 	ASSERT(machine->nr_overrides <= MACHINE_MAX_OVERRIDES);
 	ASSERT(machine->nr_memory <= MACHINE_MAX_MEMORY);
+	ASSERT(machine->nr_virtio_mmio <= MACHINE_MAX_VIRTIO_MMIO);
 	ASSERT(machine->nr_nodes >= 1 && machine->nr_nodes <= MACHINE_MAX_NODES);
 	ASSERT(machine->local_apic != 0);
 	for (size_t i = 0; i < machine->nr_cpus; i++)

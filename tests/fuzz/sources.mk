@@ -18,4 +18,4 @@ fuzz_balloon_sources := $(addprefix tests/fuzz/,fuzz_balloon.c world.c) tests/un
 	_move.c _stats.c _hinting.c _free_page_hint.c))
 # ACPI tables
 fuzzers += fuzz_acpi
-fuzz_acpi_sources := tests/fuzz/fuzz_acpi.c $(addprefix drivers/,acpi.c acpi_tables.c) $(addprefix lib/,sort.c format.c)
+fuzz_acpi_sources := tests/fuzz/fuzz_acpi.c $(addprefix drivers/,acpi.c acpi_tables.c acpi_dsdt.c) $(addprefix lib/,sort.c format.c)

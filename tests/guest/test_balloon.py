@@ -1,4 +1,6 @@
 """The balloon on QEMU's real device, seen from both sides."""
+import re
+
 import pytest
 from ballonet_lib import balloon
 
@@ -88,6 +90,16 @@ def test_statistics_are_true(guest):
     free = stats["stat-free-memory"]
     balloon.ask(guest, 512 * MIB)
     assert abs(free - balloon.statistics(guest)["stat-free-memory"] - 512 * MIB) < 16 * MIB
+
+
+@pytest.mark.parametrize("machine", ["microvm", "microvm,ioapic2=off"])
+def test_microvm_says_in_its_dsdt_what_it_has(boot, machine):
+    guest = boot(boot="microvm", machine=machine, memory="256M", smp=2)
+    balloon.ask(guest, 128 * MIB)
+    assert balloon.figures(guest).balloon == 128 * MIB
+    # It is told by an interrupt, on the line that the table names.
+    line = re.search(r"mmio 0x\w+ irq (\d+) .* irqs (\d+)\+(\d+)", guest.sh("virtio list").output)
+    assert int(line[1]) >= 5 and int(line[2]) + int(line[3]) > 0
 
 
 def test_the_device_is_content(guest):

@@ -8,6 +8,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/thread.h"
 #include "kernel/time.h"
+#include "kernel/machine.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 
@@ -130,11 +131,14 @@ static void mmio_write(void *context UNUSED, uint64_t offset, unsigned int bytes
 	spin_unlock(&registers.lock);
 }
 
+static struct machine machine; /* what its firmware says of devices */
+
 static void unplug(void *argument UNUSED)
 {
 	register_take_off(&registers);
+	machine.nr_virtio_mmio = 0;
 	cmdline_init(cmdline);
-	virtio_mmio_find();
+	virtio_mmio_find(&machine);
 	host_device_add(PLACE, NULL, 0);
 }
 
@@ -146,7 +150,7 @@ static unsigned int probe(struct ktest *t)
 	if (!strstr(cmdline_text(), "0xd0000000"))
 		format(cmdline, sizeof(cmdline), "%s", cmdline_text());
 	cmdline_init("virtio_mmio.device=512@0xd0000000:12");
-	virtio_mmio_find();
+	virtio_mmio_find(&machine);
 	ktest_defer(t, unplug, NULL);
 	host_device_add(PLACE, block, sizeof(block));
 	host_device_script(PLACE, &registers.registers);
@@ -188,6 +192,14 @@ static void ignored(struct ktest *t, unsigned int most_accesses)
 	EXPECT(t, registers.accesses <= most_accesses);
 	EXPECT_EQ(t, registers.nr_status, 0u);
 	EXPECT_EQ(t, registers.faults, 0u);
+}
+
+KTEST(virtio_mmio, named_by_firmware_and_on_the_command_line_it_is_one_device)
+{
+	init(t, MODERN | BIT(5));
+	machine.virtio_mmio[0] = (struct machine_virtio_mmio){.address = PLACE, .bytes = 512, .gsi = 12};
+	machine.nr_virtio_mmio = 1;
+	EXPECT_EQ(t, probe(t), 1u);
 }
 
 KTEST(driver, c4_2_2_2_other_magic_and_other_versions_are_ignored)

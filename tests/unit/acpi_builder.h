@@ -99,6 +99,15 @@ static inline uint32_t acpi_build_end(struct acpi_build *b)
 	return b->table;
 }
 
+/* A FADT that says nothing but where the DSDT is. */
+static inline void acpi_build_fadt(struct acpi_build *b, uint64_t dsdt)
+{
+	acpi_build_begin(b, "FACP");
+	acpi_build_zeros(b, 40 - 36);
+	acpi_build_u32(b, (uint32_t)dsdt);
+	(void)acpi_build_end(b);
+}
+
 /* The root table and an RSDP of version 1 (RSDT) or 2 (XSDT); its physical address. */
 static inline uint64_t acpi_build_finish(struct acpi_build *b, unsigned int version)
 {

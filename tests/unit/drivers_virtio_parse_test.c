@@ -93,7 +93,7 @@ KTEST(virtio_pci_layout, a_notify_capability_needs_its_multiplier)
 
 KTEST(virtio_mmio_parse, the_form_of_qemu_is_read)
 {
-	struct virtio_mmio_place place;
+	struct machine_virtio_mmio place;
 
 	EXPECT_OK(t, virtio_mmio_parse("512@0xfeb00e00:12", &place));
 	EXPECT_EQ(t, place.bytes, 512u);
@@ -121,7 +121,7 @@ KTEST(virtio_mmio_parse, rubbish_is_refused)
 		"512@0x1000:4294967296",
 		"512@0x1000:5x",
 		"5120000000000000000000000000000000000000000000000000000000000000000000000@0x1000:5"};
-	struct virtio_mmio_place place;
+	struct machine_virtio_mmio place;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		int error = virtio_mmio_parse(bad[i], &place);
