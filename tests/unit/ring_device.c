@@ -210,10 +210,15 @@ bool ring_device_push(struct ring_device *ring, const struct ring_element *eleme
 	return ring->packed ? packed_push(ring, element, bytes) : split_push(ring, element->id, bytes);
 }
 
+/* 2.7.10, 2.8.10: with the event index the device asks for the next buffer, or (split) for the one before. */
 void ring_device_set_notify(struct ring_device *ring, bool enabled)
 {
+	if (ring->packed && ring->event_index)
+		store_relaxed(u16_at(ring->device, 0), (uint16_t)(ring->next_avail | ring->avail_wrap << 15));
 	if (ring->packed)
-		store_relaxed(u16_at(ring->device, 2), (uint16_t)(enabled ? 0 : 1));
+		store_release(u16_at(ring->device, 2), (uint16_t)(!enabled ? 1 : ring->event_index ? 2 : 0));
+	else if (ring->event_index)
+		store_relaxed(u16_at(ring->device, 4 + 8 * ring->size), (uint16_t)(ring->next_avail - !enabled));
 	else
 		store_relaxed(u16_at(ring->device, 0), (uint16_t)(enabled ? 0 : 1));
 }
