@@ -19,7 +19,7 @@ struct thread;
 #define CGROUP_ROOT_PATH "/sys/fs/cgroup"
 
 /* Controllers by index. */
-enum cgroup_subsystem { CGROUP_GPU, CGROUP_SUBSYSTEMS };
+enum cgroup_subsystem { CGROUP_GPU, CGROUP_MEMORY, CGROUP_SUBSYSTEMS };
 
 /* What a controller keeps per group begins with this. */
 struct cgroup_css {
@@ -49,7 +49,9 @@ struct cgroup_controller {
 	struct cgroup_css *(*create)(struct cgroup_css *parent);
 	/* Adds its files below @path. 0 or -errno. */
 	int (*add_files)(struct cgroup_css *css, const char *path);
-	/* The last reference is gone. */
+	/* @thread is about to become @to's member; -errno: it stays where it is. At most one controller has this. */
+	int (*attach)(struct cgroup_css *to, struct thread *thread);
+	/* The last reference is gone; perhaps without cgroup_mutex, and with spin locks held. */
 	void (*destroy)(struct cgroup_css *css);
 };
 

@@ -108,21 +108,6 @@ static int max_show(struct sink *out, void *context)
 	return 0;
 }
 
-/* Limits are kept in pages: rounded down, so that no more than was said can be charged. */
-static int parse_limit(const char *text, uint64_t *pages)
-{
-	uint64_t bytes;
-	int error;
-
-	if (strcmp(text, "max") == 0) {
-		*pages = PAGE_COUNTER_MAX;
-		return 0;
-	}
-	error = parse_size(text, &bytes);
-	*pages = bytes / PAGE_SIZE;
-	return error;
-}
-
 /*
  * Walks the "<bucket> <value>" pairs of @text (which is cut into words on the way). @apply false: checks them and
  * makes the pools, so that the second walk cannot fail.
@@ -135,7 +120,7 @@ static int walk_limits(struct gpucg *gpucg, char *text, bool apply)
 		struct gpucg_pool *pool;
 		uint64_t pages;
 
-		if (!value || parse_limit(value, &pages))
+		if (!value || page_counter_parse_max(value, &pages))
 			return -EINVAL;
 		if (!bucket)
 			return -ENOENT;

@@ -107,12 +107,27 @@ static struct cgroup_member *find_below(struct cgroup *cgroup, uint32_t id)
 	return NULL;
 }
 
+/* What controllers have to do or say about it. */
+static int attach(const struct cgroup *to, const struct cgroup_member *member)
+{
+	int error = 0;
+
+	for (unsigned int i = 0; i < CGROUP_SUBSYSTEMS && !error && to != member->cgroup; i++)
+		if (to->css[i] && cgroup_controller(i)->attach)
+			error = cgroup_controller(i)->attach(to->css[i], member->thread);
+	return error;
+}
+
 int cgroup_move(struct cgroup *to, uint32_t id)
 {
 	struct cgroup_member *member = id ? find_below(cgroup_root(), id) : member_of(thread_current());
+	int error;
 
 	if (!member)
 		return -ENOENT;
+	error = attach(to, member);
+	if (error)
+		return error;
 	member_unlink(member);
 	member_link(member, to);
 	return 0;

@@ -12,11 +12,14 @@
 #include "cgroup/page_counter.h"
 
 #include <arch/cpu.h>
+#include <arch/page.h>
 #include <arch/preempt.h>
 
 #include "kernel/panic.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "lib/parse.h"
+#include "lib/string.h"
 
 /* The pages are in the top bits, which a canonical address leaves unused (bits 63..47 of it are equal). */
 #define STOCK_SHIFT 48
@@ -200,16 +203,33 @@ static bool is_ancestor(const struct page_counter *ancestor, const struct page_c
 	return of != NULL;
 }
 
+static struct page_counter *first_common(const struct page_counter *from, struct page_counter *to)
+{
+	while (to && !is_ancestor(to, from))
+		to = to->parent;
+	return to;
+}
+
+int page_counter_move_begin(struct page_counter *from, struct page_counter *to, uint64_t pages,
+			    struct page_counter **full)
+{
+	return charge_drained(to, first_common(from, to), pages, full);
+}
+
+void page_counter_move_end(struct page_counter *from, struct page_counter *to, uint64_t moved, uint64_t rest)
+{
+	struct page_counter *common = first_common(from, to);
+
+	uncharge_levels(from, common, moved);
+	uncharge_levels(to, common, rest);
+}
+
 int page_counter_transfer(struct page_counter *from, struct page_counter *to, uint64_t pages)
 {
-	struct page_counter *common = to;
-	int error;
+	int error = page_counter_move_begin(from, to, pages, NULL);
 
-	while (common && !is_ancestor(common, from))
-		common = common->parent;
-	error = charge_drained(to, common, pages, NULL);
 	if (!error)
-		uncharge_levels(from, common, pages);
+		page_counter_move_end(from, to, pages, 0);
 	return error;
 }
 
@@ -240,4 +260,18 @@ uint64_t page_counter_read(const struct page_counter *counter)
 void page_counter_set_max(struct page_counter *counter, uint64_t pages)
 {
 	store_release(&counter->max, pages);
+}
+
+int page_counter_parse_max(const char *text, uint64_t *pages)
+{
+	uint64_t bytes;
+
+	if (strcmp(text, "max") == 0) {
+		*pages = PAGE_COUNTER_MAX;
+		return 0;
+	}
+	if (parse_size(text, &bytes))
+		return -EINVAL;
+	*pages = bytes / PAGE_SIZE;
+	return 0;
 }

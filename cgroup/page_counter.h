@@ -35,6 +35,13 @@ int page_counter_try_charge(struct page_counter *counter, uint64_t pages, struct
 void page_counter_uncharge(struct page_counter *counter, uint64_t pages);
 /* From @from to @to: their common ancestors never see it. 0, or -ENOMEM (a limit on @to's side; nothing changed). */
 int page_counter_transfer(struct page_counter *from, struct page_counter *to, uint64_t pages) MUST_CHECK;
+/*
+ * The same in two steps, for pages that change hands one by one in between: both have them, then those that @moved are
+ * no longer @from's, the rest no longer @to's. NULL: nobody counts there. @full as above.
+ */
+int page_counter_move_begin(struct page_counter *from, struct page_counter *to, uint64_t pages,
+			    struct page_counter **full) MUST_CHECK;
+void page_counter_move_end(struct page_counter *from, struct page_counter *to, uint64_t moved, uint64_t rest);
 
 /* Gives back what all CPUs keep in stock: before figures are shown. */
 void page_counter_drain(void);
@@ -46,3 +53,5 @@ void page_counter_settle(struct page_counter *counter);
 /* Drained; exact if nothing is charged meanwhile. */
 uint64_t page_counter_read(const struct page_counter *counter);
 void page_counter_set_max(struct page_counter *counter, uint64_t pages);
+/* "max", or bytes with K, M, G, T, rounded down to pages: no more than was said can be charged. 0 or -EINVAL. */
+int page_counter_parse_max(const char *text, uint64_t *pages) MUST_CHECK;

@@ -9,6 +9,7 @@
 #include "arch/x86_64/mmu.h"
 #include "arch/x86_64/platform.h"
 #include "cgroup/gpu.h"
+#include "cgroup/memory.h"
 #include "drivers/acpi.h"
 #include "drivers/dma_heap.h"
 #include "drivers/fw_cfg.h"
@@ -60,7 +61,7 @@ static void pci_start(const struct boot_info *info)
 
 static void cgroup_start(void)
 {
-	static const struct cgroup_controller *const controllers[] = {&gpu_controller, NULL};
+	static const struct cgroup_controller *const controllers[] = {&gpu_controller, &memory_controller, NULL};
 	int error = cgroup_init(controllers, cmdline_value("cgroup_disable"));
 
 	if (error)

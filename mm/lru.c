@@ -9,6 +9,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "lib/errno.h"
+#include "mm/memcg.h"
 #include "mm/memory.h"
 
 static const struct lru_owner_ops *owner_ops[NR_PAGE_OWNERS];
@@ -196,7 +197,14 @@ static enum zone_type zone_type_of(const struct page *page)
 	return zone_of_pfn(page_to_pfn(page))->type;
 }
 
-uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, enum zone_type highest, struct page **pages,
+/* Of a page on a list, under its lock. */
+static bool is_wanted(const struct page *page, const struct lru_filter *filter)
+{
+	return zone_type_of(page) <= filter->highest &&
+	       (!filter->memcg || memcg_ops->is_below(page->memcg, filter->memcg));
+}
+
+uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, struct lru_filter filter, struct page **pages,
 			  uint32_t most, uint64_t *scanned)
 {
 	struct list_node *head = &lru->lists[list];
@@ -208,7 +216,7 @@ uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, enum zone_type hi
 		struct subject subject = subject_of(page);
 
 		*scanned += subject.pages;
-		if (zone_type_of(page) <= highest && isolate_locked(&subject)) {
+		if (is_wanted(page, &filter) && isolate_locked(&subject)) {
 			pages[count++] = page;
 			continue;
 		}
@@ -244,6 +252,17 @@ void lru_forget_isolated(struct page *page)
 	spin_lock(&subject.lru->lock);
 	leave_isolation_locked(&subject);
 	spin_unlock(&subject.lru->lock);
+}
+
+void lru_set_memcg(struct page *page, struct mem_cgroup *memcg)
+{
+	struct lru *lru = page_is(page, PAGE_DEVICE) ? NULL : lru_of(page);
+
+	if (lru)
+		spin_lock(&lru->lock);
+	page->memcg = memcg;
+	if (lru)
+		spin_unlock(&lru->lock);
 }
 
 /* ---- figures ------------------------------------------------------------------------------------------------------

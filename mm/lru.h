@@ -70,10 +70,16 @@ static inline void lru_mark_used(struct page *page)
 }
 /* Takes it off its list with a reference; false: it is on none, or no page of an LRU owner (any more). */
 bool lru_isolate(struct page *page);
-/* Up to @most pages from the tail, of zones up to @highest; others move to the head. Adds what it looked at to
- * *@scanned. */
-uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, enum zone_type highest, struct page **pages,
+/* Which pages somebody wants: of zones up to @highest, and charged to @memcg or below (NULL: to anybody). */
+struct lru_filter {
+	enum zone_type highest;
+	struct mem_cgroup *memcg;
+};
+/* Up to @most of them from the tail; others move to the head. Adds what it looked at to *@scanned. */
+uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, struct lru_filter filter, struct page **pages,
 			  uint32_t most, uint64_t *scanned);
+/* The page's group becomes @memcg, whether it is on a list or not. */
+void lru_set_memcg(struct page *page, struct mem_cgroup *memcg);
 /* Back to the head of its list (PAGE_ACTIVE says which); drops isolation's reference. */
 void lru_put_back(struct page *page);
 /* Instead of putting back: the page leaves the lists' books, the reference stays with the caller. */

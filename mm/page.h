@@ -61,6 +61,8 @@ enum page_flags {
 	PAGE_SHARED = 16384,   /* anonymous, of a shared area: forks write to this one */
 };
 
+struct mem_cgroup;
+
 /*
  * What an owner keeps about its page. Only the first page of an allocated block is filled (see page_alloc.h), and only
  * that one has a structure worth reading while its pageblock was never split. Owner and order are not in here:
@@ -70,10 +72,11 @@ struct page {
 	uint32_t flags; /* for the owner; enum page_flags where it has pages on LRU lists */
 	uint32_t refcount;
 	uint32_t mapcount;
-	struct list_node lru; /* for the owner: LRU, balloon's list, a batch */
-	void *mapping;	      /* for the owner */
-	uint64_t index;	      /* for the owner */
-	uint64_t private;     /* for the owner */
+	struct list_node lru;	  /* for the owner: LRU, balloon's list, a batch */
+	void *mapping;		  /* for the owner */
+	uint64_t index;		  /* for the owner */
+	uint64_t private;	  /* for the owner */
+	struct mem_cgroup *memcg; /* what it is charged to (mm/memcg.h); NULL: the root */
 } ALIGNED(64);
 
 _Static_assert(sizeof(struct page) == 64, "a page structure is one cache line");
@@ -87,4 +90,5 @@ static ALWAYS_INLINE void page_fill(struct page *page)
 	page->mapping = NULL;
 	page->index = 0;
 	page->private = 0;
+	page->memcg = NULL;
 }

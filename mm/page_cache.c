@@ -11,6 +11,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/cache_tree.h"
+#include "mm/memcg.h"
 #include "mm/memory.h"
 #include "mm/movable.h"
 #include "mm/reclaim.h"
@@ -89,6 +90,10 @@ static struct page *read_in(struct cache_file *file, uint64_t index, uint32_t gf
 
 	if (!page)
 		return NULL;
+	if (memcg_charge_current(page, gfp & GFP_DIRECT_RECLAIM)) {
+		page_put(page);
+		return NULL;
+	}
 	page->index = index;
 	set_file(page, file);
 	fill(file, page);
@@ -266,6 +271,7 @@ static int replace(struct cache_file *file, struct page *from, struct page *to)
 	set_file(from, NULL);
 	atomic_dec(&from->refcount);
 	atomic_fetch_and(&from->flags, ~kept);
+	memcg_hand_over(from, to);
 	lru_add(to);
 	spin_unlock(&file->lock);
 	return 0;
@@ -352,8 +358,8 @@ static uint64_t drop_list(struct node *node, enum lru_list list)
 	while (left) {
 		struct page *pages[16];
 		uint64_t scanned = 0;
-		uint32_t count =
-			lru_isolate_tail(&node->lru, list, NR_ZONE_TYPES - 1, pages, ARRAY_SIZE(pages), &scanned);
+		uint32_t count = lru_isolate_tail(&node->lru, list, (struct lru_filter){.highest = NR_ZONE_TYPES - 1},
+						  pages, ARRAY_SIZE(pages), &scanned);
 
 		for (uint32_t at = 0; at < count; at++)
 			if (page_owner(pages[at]) == PAGE_OWNER_PAGE_CACHE && !load_relaxed(&pages[at]->mapcount))

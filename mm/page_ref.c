@@ -9,6 +9,7 @@
 #include "kernel/panic.h"
 #include "kernel/wait.h"
 #include "mm/lru.h"
+#include "mm/memcg.h"
 #include "mm/page_alloc.h"
 
 #define FREE_BATCH 64u
@@ -49,6 +50,7 @@ static size_t tell_others(struct page **pages, size_t count)
 
 static void free_batch(struct page **pages, size_t count)
 {
+	struct memcg_batch batch = {0};
 	uint8_t orders[FREE_BATCH];
 
 	lru_remove_unused(pages, count, orders);
@@ -57,9 +59,11 @@ static void free_batch(struct page **pages, size_t count)
 
 		DEBUG_ASSERT(!page_is(page, PAGE_ISOLATED | PAGE_LOCKED), "pfn 0x%lx freed with flags 0x%x",
 			     page_to_pfn(page), page->flags);
+		memcg_uncharge(&batch, page, 1ul << orders[at]);
 		store_relaxed(&page->flags, 0);
 		free_pages(page, orders[at]);
 	}
+	memcg_batch_end(&batch);
 }
 
 /* What nobody has a reference to. */

@@ -63,23 +63,27 @@ static void free_or_put_back(struct scan *scan, struct page *page)
 	}
 }
 
-static uint32_t isolate(const struct reclaim *reclaim, enum lru_list list, struct page **pages, uint64_t *scanned)
+static uint32_t isolate(const struct reclaim *reclaim, enum lru_list list, struct page **pages, uint32_t most,
+			uint64_t *scanned)
 {
 	uint64_t before = *scanned;
-	uint32_t count = lru_isolate_tail(&reclaim->node->lru, list, reclaim->highest, pages, BATCH, scanned);
+	struct lru_filter filter = {reclaim->highest, reclaim->memcg};
+	uint32_t count = lru_isolate_tail(&reclaim->node->lru, list, filter, pages, most, scanned);
 
-	TRACE(mm_vmscan_lru_isolate, .highest = (int)reclaim->highest, .order = (int)reclaim->order, .requested = BATCH,
+	TRACE(mm_vmscan_lru_isolate, .highest = (int)reclaim->highest, .order = (int)reclaim->order, .requested = most,
 	      .scanned = *scanned - before, .taken = count, .lru = list);
 	return count;
 }
 
 static bool next_batch(struct scan *scan, struct page **pages, uint32_t *count)
 {
-	uint64_t scanned = 0;
+	uint64_t scanned = 0, missing = scan->reclaim->wanted - MIN(scan->freed, scan->reclaim->wanted);
 
-	if (!scan->left || scan->freed >= scan->reclaim->wanted)
+	if (!scan->left || !missing)
 		return false;
-	*count = isolate(scan->reclaim, scan->list, pages, &scanned);
+	/* A group may be small: what it need not give up it keeps. */
+	*count =
+		isolate(scan->reclaim, scan->list, pages, scan->reclaim->memcg ? MIN(missing, BATCH) : BATCH, &scanned);
 	scan->left -= MIN(scan->left, scanned);
 	scan->scanned += scanned;
 	return scanned;
@@ -111,7 +115,7 @@ static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t 
 		uint32_t count;
 
 		before = scanned;
-		count = isolate(reclaim, list, pages, &scanned);
+		count = isolate(reclaim, list, pages, BATCH, &scanned);
 		taken += count;
 		for (uint32_t at = 0; at < count; at++) {
 			if (!was_used(pages[at])) {
@@ -132,7 +136,7 @@ static uint64_t shrink_kind(struct reclaim *reclaim, enum lru_list inactive_list
 	const struct lru *lru = &reclaim->node->lru;
 	uint64_t inactive = READ_ONCE(lru->pages[inactive_list]), active = READ_ONCE(lru->pages[active_list]);
 
-	if (active > inactive)
+	if (active > inactive || reclaim->memcg) /* a group's are among others, who knows on which */
 		shrink_active(reclaim, active_list, MAX(active >> reclaim->priority, (uint64_t)BATCH));
 	return shrink_inactive(reclaim, inactive_list, MAX(inactive >> reclaim->priority, (uint64_t)BATCH));
 }
@@ -168,9 +172,11 @@ uint64_t reclaim_node(struct reclaim *reclaim)
 
 	freed = shrink_lists(reclaim);
 	count_pass(reclaim, reclaim->scanned - scanned, freed);
-	if (!reclaim->gently)
-		shrink_all(reclaim->priority);
-	freed += memalloc_credited();
+	if (!reclaim->memcg) {
+		if (!reclaim->gently)
+			shrink_all(reclaim->priority);
+		freed += memalloc_credited();
+	}
 	memalloc_leave(previous);
 	reclaim->reclaimed += freed;
 	return freed;
@@ -213,4 +219,19 @@ uint64_t reclaim_direct(struct node *node, uint32_t gfp, unsigned int order, enu
 		freed += pass_over_nodes(node, &reclaim);
 	TRACE(mm_vmscan_direct_reclaim_end, .nr_reclaimed = freed);
 	return freed;
+}
+
+uint64_t reclaim_memcg(struct mem_cgroup *memcg, uint64_t wanted)
+{
+	struct reclaim reclaim = {.highest = NR_ZONE_TYPES - 1, .memcg = memcg};
+
+	if (memalloc_inside())
+		return 0;
+	for (reclaim.priority = RECLAIM_PRIORITY_FIRST + 1; reclaim.priority-- > 0 && reclaim.reclaimed < wanted;)
+		for (uint32_t node = 0; node < memory.nr_nodes && reclaim.reclaimed < wanted; node++) {
+			reclaim.node = &memory.nodes[node];
+			reclaim.wanted = wanted - reclaim.reclaimed;
+			(void)reclaim_node(&reclaim);
+		}
+	return reclaim.reclaimed;
 }

@@ -15,6 +15,7 @@
 struct reclaim {
 	struct node *node;
 	enum zone_type highest;	     /* pages of higher zones do not help */
+	struct mem_cgroup *memcg;    /* only what is charged to it or below; NULL: everybody's */
 	unsigned int order;	     /* of the request behind it */
 	unsigned int priority;	     /* RECLAIM_PRIORITY_FIRST down to 0 */
 	uint64_t wanted;	     /* pages after which a pass may end */
@@ -35,3 +36,5 @@ bool reclaim_isolated(struct page *page, bool gently);
  * freed. Nested calls (memory needed while freeing memory) return 0 at once.
  */
 uint64_t reclaim_direct(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest);
+/* Passes over all nodes for pages charged to @memcg or below, until @wanted are free or priority 0 has been through. */
+uint64_t reclaim_memcg(struct mem_cgroup *memcg, uint64_t wanted);

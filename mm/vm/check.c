@@ -10,6 +10,7 @@
 
 #include "kernel/printk.h"
 #include "mm/daemon.h"
+#include "mm/memcg.h"
 #include "mm/memory.h"
 #include "mm/vm/mm_internal.h"
 #include "mm/vm/page.h"
@@ -125,6 +126,7 @@ static void check_all(struct check *check)
 	for_each_listed(check, begin_page);
 	count_spaces(check);
 	for_each_listed(check, end_page);
+	check->faults += memcg_check() != 0;
 	memory_info_get(&info);
 	if (info.by_owner[PAGE_OWNER_ANON] != check->anon) {
 		pr_err("vm_check: %lu anonymous pages, but %lu on lists", info.by_owner[PAGE_OWNER_ANON], check->anon);

@@ -142,6 +142,20 @@ void device_page_free(struct page *page)
 	spin_unlock(&device->lock);
 }
 
+void device_for_each_page(void (*look)(struct page *page, uint64_t pages))
+{
+	for (size_t i = 0; i < MAX_DEVICES; i++) {
+		const struct device_memory *device = load_acquire(&devices[i]);
+
+		for (uint64_t at = 0; device && at < device->pages; at++) {
+			struct page *page = pfn_to_page(device->first_pfn + at);
+
+			if (page->memcg)
+				look(page, 1);
+		}
+	}
+}
+
 bool device_is_private(const struct page *page)
 {
 	return page_is(page, PAGE_DEVICE) && device_of_pfn(page_to_pfn(page))->kind == DEVICE_PRIVATE;

@@ -43,6 +43,8 @@ extern const struct area_ops device_area_ops;
 int device_memory_show(struct sink *out, void *context);
 /* A page of it, refcount 1, not cleared; NULL: all in use. */
 struct page *device_page_alloc(struct device_memory *device) MUST_CHECK;
+/* Those that are charged to a group; nobody frees any meanwhile. */
+void device_for_each_page(void (*look)(struct page *page, uint64_t pages));
 /* From page_put(). */
 void device_page_free(struct page *page);
 bool device_is_private(const struct page *page);

@@ -12,6 +12,7 @@
  */
 #include "kernel/panic.h"
 #include "lib/string.h"
+#include "mm/memcg.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/file_area.h"
 #include "mm/vm/mm_internal.h"
@@ -351,6 +352,7 @@ static int find_and_fault(struct fault *fault)
 	if (!(fault->area->flags & rights))
 		return -EFAULT;
 	fault->mm->faults++;
+	memcg_count(fault->mm->memcg, MEMCG_PGFAULT, 1);
 	return fault_locked(fault);
 }
 

@@ -16,6 +16,7 @@
 #include "kernel/vfile.h"
 #include "lib/string.h"
 #include "mm/lru.h"
+#include "mm/memcg.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/gup.h"
 #include "mm/vm/page.h"
@@ -281,12 +282,15 @@ static void make_512(struct page *page)
 	const uint32_t carried = PAGE_DIRTY | PAGE_REFERENCED | PAGE_ACTIVE | PAGE_MLOCKED | PAGE_SHARED;
 	uint32_t flags = load_relaxed(&page->flags) & carried;
 	struct family *family = page->mapping;
+	struct mem_cgroup *memcg = page->memcg;
 	uint64_t index = page->index;
 
 	split_page(page, 0);
+	memcg_count(memcg, MEMCG_ANON_THP, -(int64_t)PTE_ENTRIES);
 	for (unsigned int i = 0; i < PTE_ENTRIES; i++) {
 		page[i].mapping = family;
 		page[i].index = index + i;
+		page[i].memcg = memcg;
 		store_relaxed(&page[i].flags, flags);
 		lru_add(&page[i]);
 	}

@@ -10,6 +10,7 @@
  */
 #include "kernel/panic.h"
 #include "mm/lru.h"
+#include "mm/memcg.h"
 #include "mm/movable.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/device.h"
@@ -27,6 +28,7 @@ static void hand_over(struct page *from, struct page *to)
 	page_mark(to, load_relaxed(&from->flags) & carried);
 	to->mapping = from->mapping;
 	to->index = from->index;
+	memcg_hand_over(from, to);
 	if (page_is(from, PAGE_KSM))
 		ksm_page_moved(from, to);
 	if (!page_is(to, PAGE_DEVICE))

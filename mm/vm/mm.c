@@ -5,6 +5,7 @@
 #include "kernel/panic.h"
 #include "kernel/printk.h"
 #include "kernel/thread.h"
+#include "mm/memcg.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/mm_internal.h"
 #include "mm/vm/page.h"
@@ -16,11 +17,13 @@
 static struct spinlock all_lock = SPINLOCK_INIT("mm_list");
 static struct list_node all_mms = LIST_INIT(all_mms);
 static uint32_t next_id = 1;
+static struct spinlock slots_lock = SPINLOCK_INIT("mm_slots"); /* threads' spaces, against mm_of_thread() */
 
 static struct mm *abandon(struct mm *mm)
 {
 	if (mm->space.root)
 		table_free(mm, phys_to_virt(mm->space.root));
+	memcg_put(mm->memcg);
 	kfree(mm);
 	return NULL;
 }
@@ -37,6 +40,7 @@ struct mm *mm_new_in(struct mm *parent)
 	list_init(&mm->areas);
 	list_init(&mm->spare_tables);
 	mm->users = 1;
+	mm->memcg = memcg_get_current();
 	top = table_new(mm);
 	if (!top)
 		return abandon(mm);
@@ -142,6 +146,18 @@ struct mm *mm_current(void)
 	return space ? mm_of(space) : NULL;
 }
 
+struct mm *mm_of_thread(struct thread *thread)
+{
+	struct address_space *space;
+
+	spin_lock(&slots_lock);
+	space = *thread_slot(thread, THREAD_SLOT_MM);
+	if (space)
+		mm_get(mm_of(space));
+	spin_unlock(&slots_lock);
+	return space ? mm_of(space) : NULL;
+}
+
 void mm_use(struct mm *mm)
 {
 	struct mm *before = mm_current();
@@ -150,7 +166,9 @@ void mm_use(struct mm *mm)
 		mm_get(mm);
 	if (before)
 		proc_remove(thread_id(thread_current()));
+	spin_lock(&slots_lock);
 	address_space_use(mm ? &mm->space : NULL);
+	spin_unlock(&slots_lock);
 	if (mm)
 		proc_add(thread_id(thread_current()), mm);
 	if (before)
@@ -161,10 +179,13 @@ static void inherit(struct thread *parent, struct thread *child)
 {
 	struct address_space *space = *thread_slot(parent, THREAD_SLOT_MM);
 
+	if (space)
+		mm_get(mm_of(space));
+	spin_lock(&slots_lock);
 	*thread_slot(child, THREAD_SLOT_MM) = space;
+	spin_unlock(&slots_lock);
 	if (!space)
 		return;
-	mm_get(mm_of(space));
 	proc_add(thread_id(child), mm_of(space));
 }
 

@@ -84,6 +84,7 @@ static inline bool area_is_anon(const struct area *area)
 enum mm_counter { MM_ANON, MM_FILE, MM_DEVICE, MM_PARKED, MM_HUGE, NR_MM_COUNTERS };
 
 struct family;
+struct mem_cgroup;
 
 struct mm {
 	struct address_space space; /* first: a thread's slot points here */
@@ -94,6 +95,7 @@ struct mm {
 	struct area *last; /* found last */
 	uint64_t mapped_pages, locked_pages;
 	uint64_t faults;
+	struct mem_cgroup *memcg; /* what its pages are charged to, with a reference; under @lock */
 	struct spinlock table_lock;
 	int64_t counters[NR_MM_COUNTERS];
 	uint64_t table_pages;
@@ -119,6 +121,8 @@ struct mm *mm_fork(struct mm *parent) MUST_CHECK;
 /* The running thread lives in @mm (NULL: in none) from now on, with a reference of its own; children inherit it. */
 void mm_use(struct mm *mm);
 struct mm *mm_current(void);
+/* @thread's, with a reference, or NULL. The thread may end or go elsewhere meanwhile, but is not freed. */
+struct mm *mm_of_thread(struct thread *thread) MUST_CHECK;
 /* Once at boot: fault handler, thread hooks, the zero page. */
 int mm_vm_init(void) MUST_CHECK;
 /* Every living mm in turn, with a reference that the caller returns; start with NULL. */

@@ -14,6 +14,7 @@
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/lru.h"
+#include "mm/memcg.h"
 #include "mm/memory.h"
 #include "mm/vm/device.h"
 #include "mm/vm/ksm.h"
@@ -127,12 +128,16 @@ void page_copy_content(struct page *to, struct page *from)
 
 bool page_last_put(struct page *page)
 {
+	struct memcg_batch batch = {0};
+
 	DEBUG_ASSERT(!tlb_reaches(page_to_pfn(page), 1ul << page_map_order(page), false),
 		     "pfn 0x%lx is freed, and a CPU may still use it", page_to_pfn(page));
 	if (page_is(page, PAGE_KSM))
 		ksm_page_gone(page);
 	if (!page_is(page, PAGE_DEVICE))
 		return false;
+	memcg_uncharge(&batch, page, 1);
+	memcg_batch_end(&batch);
 	device_page_free(page);
 	return true;
 }
@@ -154,6 +159,10 @@ struct page *page_new_anon(struct mm *mm, struct area *area, uint64_t address, u
 		page_mark(page, PAGE_SHARED);
 	page->mapping = mm->family;
 	page->index = ALIGN_DOWN(address, PAGE_SIZE << order) >> PAGE_SHIFT;
+	if (memcg_charge(mm->memcg, page, true)) {
+		page_put(page);
+		return NULL;
+	}
 	if (!page_is(page, PAGE_DEVICE))
 		lru_add(page);
 	return page;

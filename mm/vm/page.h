@@ -33,7 +33,8 @@ static inline bool page_may_be_pinned(const struct page *page)
 
 /* For page_on_last_put(): what KSM and device memory have to do about it. */
 bool page_last_put(struct page *page);
-/* Anonymous, new, for an entry of @area: refcount 1, mapcount 0. NULL: no memory. May sleep. */
+/* Anonymous, new, charged to the space's group, for an entry of @area: refcount 1, mapcount 0. NULL: no memory, or the
+ * group's limit. Under mm->lock, or nobody else uses @mm yet. May sleep. */
 struct page *page_new_anon(struct mm *mm, struct area *area, uint64_t address, unsigned int order) MUST_CHECK;
 /* Where the kernel sees its bytes; NULL for device memory that the CPU cannot reach. */
 void *page_bytes(const struct page *page);

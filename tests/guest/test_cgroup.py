@@ -34,7 +34,7 @@ def test_groups_are_directories(boot):
     shell = guest.sh(f"cat {ROOT}/a/b/cgroup.procs").output
     assert guest.sh(f"echo {shell} > {ROOT}/cgroup.procs").status == 0
     assert guest.sh(f"rmdir {ROOT}/a/b {ROOT}/a").status == 0
-    assert guest.sh(f"cat {ROOT}/cgroup.controllers").output == "gpu"
+    assert guest.sh(f"cat {ROOT}/cgroup.controllers").output == "gpu memory"
 
 
 def test_controller_disabled_on_the_command_line(boot):
@@ -53,7 +53,7 @@ def test_controller_left_out_of_the_build(boot):
 def check_without_controller(guest):
     """Groups work all the same; what charges does so for nothing."""
     assert guest.sh(f"mkdir {ROOT}/a").status == 0
-    assert guest.sh(f"cat {ROOT}/a/cgroup.controllers").output == ""
+    assert guest.sh(f"cat {ROOT}/a/cgroup.controllers").output == "memory"
     assert "gpu.memory" not in guest.sh(f"ls {ROOT}/a").output
     assert guest.sh(f"echo 0 > {ROOT}/a/cgroup.procs").status == 0
     assert guest.sh("dmabuf alloc system 1M").output == "1"

@@ -1,9 +1,11 @@
 /*
  * Every allocation on the way of what address spaces do fails in turn, pages and the kernel's own alike: it works all
- * the same or says -ENOMEM, the content is what it was, and with the space goes all that was allocated for it.
+ * the same or says -ENOMEM, the content is what it was, and with the space goes all that was allocated for it, and all
+ * that its group was charged.
  */
 #include "kernel/ktest.h"
 #include "lib/atomic.h"
+#include "lib/string.h"
 #include "mm/vm/check.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/device_ram.h"
@@ -12,6 +14,7 @@
 #include "mm/vm/ksm.h"
 #include "mm/vm/page.h"
 #include "tests/host/host.h"
+#include "tests/unit/cgroup_fixture.h"
 #include "tests/unit/vm_fixture.h"
 
 #define PAGES 512u
@@ -102,11 +105,21 @@ static uint64_t try_once(struct fixture *fixture, const struct attempt *attempt,
 static void fail_each(struct ktest *t, const struct attempt *attempt, struct device_memory *device)
 {
 	struct fixture fixture = {.t = t, .device = device};
-	uint64_t nth = 1;
+	uint64_t nth = 1, live;
 
-	while (try_once(&fixture, attempt, nth) >= nth)
+	(void)ksm_scan(); /* so that nothing of others' goes meanwhile */
+	REQUIRE_OK(t, ensure_cgroups());
+	live = host_live_allocations();
+	REQUIRE_OK(t, cgroup_make("vm_memory"));
+	EXPECT_OK(t, write_file(ROOT "/vm_memory/cgroup.procs", "0"));
+	while (try_once(&fixture, attempt, nth) >= nth) {
+		EXPECT_STR(t, file(ROOT "/vm_memory/memory.current"), "0\n");
 		nth++;
+	}
 	EXPECT(t, nth > attempt->least);
+	EXPECT_OK(t, write_file(ROOT "/cgroup.procs", "0"));
+	EXPECT_OK(t, cgroup_remove("vm_memory"));
+	EXPECT_EQ(t, host_live_allocations(), live);
 }
 
 /* ---- what is tried ---- */

@@ -3,13 +3,14 @@
  */
 #include "tests/unit/cgroup_fixture.h"
 
+#include "cgroup/memory.h"
 #include "kernel/thread.h"
 #include "kernel/vfile.h"
 #include "lib/string.h"
 
 int ensure_cgroups(void)
 {
-	static const struct cgroup_controller *const controllers[] = {&gpu_controller, NULL};
+	static const struct cgroup_controller *const controllers[] = {&gpu_controller, &memory_controller, NULL};
 	static char buffer[4096];
 	struct text text;
 

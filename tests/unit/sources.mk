@@ -10,7 +10,7 @@ tests_guest += tests/unit/kernel_scheduler_test.c
 # cgroup: those of the gpu controller's inside, or of its absence
 gpu_tests_on := tests/unit/cgroup_gpu_test.c tests/unit/cgroup_stress_test.c
 gpu_tests_off := tests/unit/cgroup_gpu_off_test.c
-both_tests += $(gpu_tests_$(GPU)) $(addprefix tests/unit/,cgroup_cgroup_test.c cgroup_page_counter_test.c \
+both_tests += $(gpu_tests_$(GPU)) $(addprefix tests/unit/,cgroup_cgroup_test.c cgroup_memory_test.c cgroup_page_counter_test.c \
 	drivers_dma_buf_test.c drivers_gpu_test.c drivers_ivshmem_test.c)
 tests_both += tests/unit/cgroup_fixture.c tests/unit/scripted_gpu.c
 # drivers/virtio: what a device must do

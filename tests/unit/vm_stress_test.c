@@ -1,6 +1,7 @@
 /*
  * Everything that moves, shares, merges and takes apart pages of address spaces at once: four threads, each with a
- * space of its own and all with one in common, while ranges are emptied, zones compacted and given up pages reclaimed.
+ * space of its own and all with one in common, while ranges are emptied, zones compacted and given up pages reclaimed,
+ * and threads go from group to group with what they are charged.
  *
  * What must be where is known exactly. A page of a thread's own space holds a word that names the thread, the page and
  * how often it was written, at both ends; some are equal on purpose, for KSM, and some 0, for reclaim. In the common
@@ -29,6 +30,7 @@
 #include "mm/vm/ksm.h"
 #include "mm/vm/page.h"
 #include "mm/vmstat.h"
+#include "tests/unit/cgroup_fixture.h"
 #include "tests/unit/mm_fixture.h"
 #include "tests/unit/vm_fixture.h"
 
@@ -54,7 +56,7 @@ static struct {
 	struct device_memory *devices[2]; /* by kind */
 	bool own_device[2];
 	uint64_t wrong, steps_each, bad_entries, zeros;
-	uint64_t steps, forks, moved, collapsed, split, pins, pushed, to_device; /* that worked */
+	uint64_t steps, forks, moved, collapsed, split, pins, pushed, to_device, regrouped; /* that worked */
 } stress;
 
 static uint64_t address_of(uint64_t page)
@@ -414,9 +416,23 @@ static void common_step(struct worker *worker)
 
 /* ---- rounds ---- */
 
+static const char *const groups[] = {"vm_stress", "vm_stress/a", "vm_stress/b"};
+
+/* With the space that it lives in. */
+static void change_group(struct worker *worker)
+{
+	uint64_t to = rand_below(&worker->rand, ARRAY_SIZE(groups) + 1);
+
+	must_be_0(worker, "cgroup.procs",
+		  cgroup_move_thread(to < ARRAY_SIZE(groups) ? groups[to] : "", thread_id(thread_current())));
+	atomic_inc(&stress.regrouped);
+}
+
 static void run_in(struct worker *worker, struct mm *mm, void (*step)(struct worker *worker))
 {
 	mm_use(mm);
+	if (rand_below(&worker->rand, 4) == 0)
+		change_group(worker);
 	for (uint32_t i = 0; i < STEPS_A_RUN; i++)
 		step(worker);
 }
@@ -468,6 +484,19 @@ static struct mm *new_space(struct ktest *t)
 	return mm;
 }
 
+static void make_groups(struct ktest *t)
+{
+	EXPECT_OK(t, ensure_cgroups());
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		char path[96];
+
+		EXPECT_OK(t, new_group(t, groups[i]));
+		format(path, sizeof(path), ROOT "/%s/memory.move_charge_at_immigrate", groups[i]);
+		if (css_root(CGROUP_MEMORY))
+			EXPECT_OK(t, write_file(path, i == 1 ? "0" : "1"));
+	}
+}
+
 /* A BAR, where there is one. */
 static void take_device(const char *name, enum device_kind kind)
 {
@@ -486,6 +515,7 @@ static void begin(struct ktest *t, uint64_t steps)
 {
 	uint64_t seed = ktest_seed(t);
 
+	make_groups(t);
 	memset(&stress, 0, sizeof(stress));
 	stress.steps_each = steps;
 	stress.bad_entries = vm_bad_entries();
@@ -524,9 +554,9 @@ static void end(struct ktest *t, const struct memory_info *before)
 	EXPECT_EQ(t, vm_bad_entries(), stress.bad_entries);
 	ktest_note(t,
 		   "%lu steps, %lu forks, %lu moved, %lu pushed away, %lu collapsed, %lu split, %lu pinned, "
-		   "%lu to devices, %lu dropped as zeros",
+		   "%lu to devices, %lu dropped as zeros, %lu regrouped",
 		   stress.steps, stress.forks, stress.moved, stress.pushed, stress.collapsed, stress.split, stress.pins,
-		   stress.to_device, vm_event_read(VM_EVENT_swpout_zero) - stress.zeros);
+		   stress.to_device, vm_event_read(VM_EVENT_swpout_zero) - stress.zeros, stress.regrouped);
 }
 
 KTEST(vm_stress, every_page_is_where_it_should_be)
@@ -538,7 +568,7 @@ KTEST(vm_stress, every_page_is_where_it_should_be)
 	if (stress.common && stress.workers[WORKERS - 1].mm)
 		run_round(t);
 	end(t, &before);
-	EXPECT(t, stress.forks && stress.moved && stress.pins && stress.to_device);
+	EXPECT(t, stress.forks && stress.moved && stress.pins && stress.to_device && stress.regrouped);
 }
 
 /* Here the daemons work, too. */
