@@ -5,8 +5,9 @@
  *   build/host/bench-page_alloc [GiB]
  *
  * get: all memory is allocated in one go. put: freed in the same order; random put: in random order. pair: one page is
- * freed as soon as it was allocated. Every figure is the best of several rounds, in nanoseconds per operation; a first
- * round, in which the host finds the memory, does not count. The JSON is for machines: build/bench-page_alloc.json.
+ * freed as soon as it was allocated. "64 a call": a page's share of alloc_pages_bulk() and free_pages_bulk(). Every
+ * figure is the best of several rounds, in nanoseconds per operation; a first round, in which the host finds the
+ * memory, does not count. The JSON is for machines: build/bench-page_alloc.json.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -165,6 +166,53 @@ static struct costs measure(const struct allocator *allocator, unsigned int orde
 	return costs;
 }
 
+/* ---- many at once -------------------------------------------------------------------------------------------------
+ */
+
+#define BULK 64u
+
+static size_t get_all_in_bulk(void)
+{
+	size_t count = 0, got;
+
+	while ((got = alloc_pages_bulk(NODE_ANY, GFP_BENCH, 0, MIN((size_t)BULK, capacity - count), pages + count)))
+		count += got;
+	return count;
+}
+
+static void put_all_in_bulk(size_t count)
+{
+	for (size_t at = 0; at < count; at += BULK)
+		free_pages_bulk(pages + at, MIN((size_t)BULK, count - at));
+}
+
+static struct costs measure_bulk(void)
+{
+	struct costs costs = {0};
+
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		uint64_t start = now_ns();
+		size_t count = get_all_in_bulk();
+
+		keep_best(&costs.get, now_ns() - start, count);
+		start = now_ns();
+		put_all_in_bulk(count);
+		keep_best(&costs.put, now_ns() - start, count);
+		count = get_all_in_bulk();
+		shuffle(count);
+		start = now_ns();
+		put_all_in_bulk(count);
+		keep_best(&costs.random_put, now_ns() - start, count);
+		for (unsigned int repeat = 0; repeat < 10; repeat++) {
+			start = now_ns();
+			for (unsigned int pair = 0; pair < PAIRS; pair += BULK)
+				put_all_in_bulk(alloc_pages_bulk(NODE_ANY, GFP_BENCH, 0, BULK, pages));
+			keep_best(&costs.pair, now_ns() - start, PAIRS);
+		}
+	}
+	return costs;
+}
+
 /* ---- threads ------------------------------------------------------------------------------------------------------
  */
 
@@ -307,6 +355,8 @@ int main(int argc, char **argv)
 	fprintf(json, "{\n");
 	costs = measure(&ballonet, 0);
 	show(json, "ballonet, order 0", "order0", &costs);
+	costs = measure_bulk();
+	show(json, "ballonet, order 0, 64 a call", "bulk", &costs);
 	costs = measure(&ballonet, PAGEBLOCK_ORDER);
 	show(json, "ballonet, order 9", "order9", &costs);
 	one = throughput(&ballonet, 1);

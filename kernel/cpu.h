@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include <arch/cpu.h> /* MAX_CPUS, cpu_id(), cpu_relax(), interrupt state */
+#include <arch/cpu.h> /* MAX_CPUS, cpu_id(), cpu_this_node(), cpu_relax(), interrupt state */
 
 /* CPUs that run; indices 0..cpu_count()-1 without gaps. Fixed once boot is over. */
 unsigned int cpu_count(void);

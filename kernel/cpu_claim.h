@@ -47,6 +47,17 @@ static ALWAYS_INLINE void cpu_claim_enter(struct cpu_claim *claim)
 		cpu_claim_wait(claim);
 }
 
+/* False, and the owner is not inside: claimed. For code that has another way then, and shall stay free of calls. */
+static ALWAYS_INLINE bool cpu_claim_try_enter(struct cpu_claim *claim)
+{
+	store_relaxed(&claim->busy, 1);
+	barrier();
+	if (likely(!load_acquire(&claim->claimed)))
+		return true;
+	store_release(&claim->busy, 0);
+	return false;
+}
+
 static ALWAYS_INLINE void cpu_claim_leave(struct cpu_claim *claim)
 {
 	store_release(&claim->busy, 0);

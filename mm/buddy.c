@@ -454,7 +454,7 @@ static void free_many(struct zone *zone, uint32_t number, const uint32_t *indice
 }
 
 #define FREE_MANY  12u /* pages from which it pays */
-#define LOOK_AHEAD 4u  /* pages whose pageblocks are on their way to the cache while others are freed */
+#define LOOK_AHEAD 8u  /* pages whose pageblocks are on their way to the cache while others are freed */
 
 void buddy_free_pages_locked(struct zone *zone, const uint32_t *indices, uint32_t count)
 {

@@ -13,7 +13,6 @@
 
 #define MEMORY_MAX_ZONES   (MACHINE_MAX_NODES * NR_ZONE_TYPES)
 #define ZONE_GRANULE_SHIFT (PAGE_SHIFT + MAX_ORDER) /* 4 MiB belong to one zone */
-#define ZONE_MAP_NONE	   UINT8_MAX
 
 struct node {
 	int id;
@@ -28,7 +27,7 @@ struct node {
 struct memory {
 	uint32_t nr_nodes, nr_zones;
 	uint64_t end_granule;
-	uint8_t *zone_map; /* granule → index in zones, or ZONE_MAP_NONE */
+	struct zone **zone_map; /* by granule; NULL: no zone's */
 	struct node nodes[MACHINE_MAX_NODES];
 	struct zone zones[MEMORY_MAX_ZONES];
 	int (*map_structs)(uint64_t virt, uint64_t phys, uint64_t bytes); /* NULL: all are mapped */
@@ -55,9 +54,7 @@ static inline struct zone *zone_of_pfn(uint64_t pfn)
 {
 	uint64_t granule = pfn >> MAX_ORDER;
 
-	if (unlikely(granule >= memory.end_granule || memory.zone_map[granule] == ZONE_MAP_NONE))
-		return NULL;
-	return &memory.zones[memory.zone_map[granule]];
+	return likely(granule < memory.end_granule) ? memory.zone_map[granule] : NULL;
 }
 
 /*

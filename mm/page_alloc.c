@@ -32,7 +32,7 @@
 #define COSTLY_ORDER 3u	 /* above it nobody may count on success: such requests do not make others give up memory */
 #define MAX_ROUNDS   16u /* of getting memory back that somebody else then takes */
 
-#define BULK_BLOCKS 64u /* taken in one go, with the zone's lock held */
+#define BULK_BLOCKS 64u /* taken or given in one go, while others may want the CPU, its magazines or the zone */
 
 /* A request that may not fail gives others that long to free something, before it ends the run. */
 #define LAST_WAITS   200u
@@ -117,17 +117,25 @@ static uint32_t take_above_mark(struct zone *zone, const struct alloc_request *r
 	return pcp_bypass_take(zone, request);
 }
 
+static NOINLINE struct page *prepare_otherwise(struct page *page, uint32_t gfp, unsigned int order, enum migratetype mt)
+{
+	if (!(gfp & GFP_NOSTRUCT))
+		page_fill(page);
+	if (gfp & GFP_ZERO)
+		memset(page_address(page), 0, PAGE_SIZE << order);
+	trace_page_alloc(page, order, mt, gfp);
+	return page;
+}
+
 static ALWAYS_INLINE struct page *prepare(struct zone *zone, uint32_t index, uint32_t gfp, unsigned int order,
 					  enum migratetype mt)
 {
 	struct page *page = zone_page(zone, index);
 
-	if (!(gfp & GFP_NOSTRUCT))
-		page_fill(page);
 	kasan_unpoison(page_address(page), PAGE_SIZE << order);
-	if (gfp & GFP_ZERO)
-		memset(page_address(page), 0, PAGE_SIZE << order);
-	trace_page_alloc(page, order, mt, gfp);
+	if (unlikely(gfp & (GFP_NOSTRUCT | GFP_ZERO)) || trace_enabled(mm_page_alloc))
+		return prepare_otherwise(page, gfp, order, mt);
+	page_fill(page);
 	return page;
 }
 
@@ -356,7 +364,7 @@ static NOINLINE struct page *slow_path(struct alloc_request *request)
 
 static ALWAYS_INLINE struct node *node_or_here(int node)
 {
-	return &memory.nodes[node == NODE_ANY ? (int)cpu_node(cpu_id()) : node];
+	return &memory.nodes[node == NODE_ANY ? (int)cpu_this_node() : node];
 }
 
 static struct alloc_request make_request(struct node *node, uint32_t gfp, unsigned int order)
@@ -384,20 +392,37 @@ static NOINLINE struct page *allocate(struct node *node, uint32_t gfp, unsigned 
 	return page ? page : slow_path(&request);
 }
 
-/* Most requests end at the nearest zone's magazine, before there is need for a description of them. */
-struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
+/* The zone to try first does not say no to this request. */
+static ALWAYS_INLINE bool is_at_hand(const struct zone *nearest, uint32_t gfp)
 {
-	struct node *from = node_or_here(node);
-	struct zone *nearest = from->zonelist[0];
+	return likely(!(gfp & (GFP_DMA | GFP_DMA32))) && likely(nearest->type != ZONE_MOVABLE || (gfp & GFP_MOVABLE));
+}
+
+/* Most requests end at the nearest zone's magazine, before there is need for a description of them. */
+static ALWAYS_INLINE struct page *alloc_common(struct node *node, uint32_t gfp, unsigned int order)
+{
+	struct zone *nearest = node->zonelist[0];
 	enum migratetype mt = migratetype_of(gfp);
 	uint32_t index;
 
-	if (unlikely(!pcp_serves(order) || nearest->type > highest_zone(gfp)))
-		return allocate(from, gfp, order);
-	index = pcp_take(nearest, order, mt, owner_of(gfp));
-	if (unlikely(index == ZONE_INDEX_NONE))
-		return allocate(from, gfp, order);
-	return prepare(nearest, index, gfp, order, mt);
+	if (is_at_hand(nearest, gfp) && likely(pcp_take_common(nearest, order, mt, owner_of(gfp), &index)))
+		return prepare(nearest, index, gfp, order, mt);
+	return allocate(node, gfp, order);
+}
+
+static NOINLINE struct page *alloc_pageblock(struct node *node, uint32_t gfp)
+{
+	return alloc_common(node, gfp, PAGEBLOCK_ORDER);
+}
+
+/* The two orders that are worth code of their own, with everything about them computed by the compiler. */
+struct page *alloc_pages_node(int node, uint32_t gfp, unsigned int order)
+{
+	struct node *from = node_or_here(node);
+
+	if (likely(order == 0))
+		return alloc_common(from, gfp, 0);
+	return order == PAGEBLOCK_ORDER ? alloc_pageblock(from, gfp) : allocate(from, gfp, order);
 }
 
 /* The nearest zone that would serve one, if it can serve all: none is passed over. */
@@ -430,6 +455,21 @@ static size_t take_many(int node, uint32_t gfp, unsigned int order, size_t count
 	return taken;
 }
 
+/* Single pages from the nearest magazine, at once. */
+static size_t take_what_is_there(int node, uint32_t gfp, size_t count, struct page **pages)
+{
+	struct zone *nearest = node_or_here(node)->zonelist[0];
+	enum migratetype mt = migratetype_of(gfp);
+	uint32_t taken;
+
+	if (!is_at_hand(nearest, gfp))
+		return 0;
+	taken = pcp_take_pages(nearest, mt, owner_of(gfp), (uint32_t)MIN(count, (size_t)BULK_BLOCKS), pages);
+	for (uint32_t at = 0; at < taken; at++)
+		prepare(nearest, zone_index(nearest, pages[at]), gfp, 0, mt);
+	return taken;
+}
+
 size_t alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count, struct page **pages)
 {
 	size_t got = 0;
@@ -437,8 +477,10 @@ size_t alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count
 	if (order > MAX_ORDER)
 		return 0;
 	while (got < count) {
-		size_t many = take_many(node, gfp, order, count - got, pages + got);
+		size_t many = order == 0 ? take_what_is_there(node, gfp, count - got, pages + got) : 0;
 
+		if (!many)
+			many = take_many(node, gfp, order, count - got, pages + got);
 		if (!many) {
 			pages[got] = alloc_pages_node(node, gfp, order);
 			many = pages[got] != NULL;
@@ -450,7 +492,8 @@ size_t alloc_pages_bulk(int node, uint32_t gfp, unsigned int order, size_t count
 	return got;
 }
 
-void free_pages(struct page *page, unsigned int order)
+/* What everybody who frees does first; the zone it is in. */
+static struct zone *prepare_to_free(struct page *page, unsigned int order)
 {
 	uint64_t pfn = page_to_pfn(page);
 	struct zone *zone = zone_of_pfn(pfn);
@@ -459,13 +502,63 @@ void free_pages(struct page *page, unsigned int order)
 		panic("bad free: pfn 0x%lx order %u is no block of memory", pfn, order);
 	trace_page_free(page, order);
 	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_FREE_PAGE);
-	pcp_give(zone, (uint32_t)(pfn - zone->start_pfn), order);
+	return zone;
 }
 
+static NOINLINE void free_otherwise(struct page *page, unsigned int order)
+{
+	struct zone *zone = prepare_to_free(page, order);
+
+	pcp_give(zone, zone_index(zone, page), order);
+}
+
+static ALWAYS_INLINE void free_common(struct page *page, unsigned int order)
+{
+	uint64_t pfn = page_to_pfn(page);
+	struct zone *zone = zone_of_pfn(pfn);
+
+	if (unlikely(!zone || !IS_ALIGNED(pfn, 1ul << order)) || trace_enabled(mm_page_free)) {
+		free_otherwise(page, order);
+		return;
+	}
+	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_FREE_PAGE);
+	if (unlikely(!pcp_give_common(zone, pfn, order)))
+		free_otherwise(page, order);
+}
+
+static NOINLINE void free_pageblock(struct page *page)
+{
+	free_common(page, PAGEBLOCK_ORDER);
+}
+
+void free_pages(struct page *page, unsigned int order)
+{
+	if (likely(order == 0))
+		free_common(page, 0);
+	else if (order == PAGEBLOCK_ORDER)
+		free_pageblock(page);
+	else
+		free_otherwise(page, order);
+}
+
+/* Neighbours of one zone go together. */
 void free_pages_bulk(struct page **pages, size_t count)
 {
-	for (size_t at = 0; at < count; at++)
-		free_pages(pages[at], 0);
+	struct zone *zone = NULL;
+	uint32_t ready = 0;
+
+	for (size_t at = 0; at < count; at++) {
+		struct zone *its = prepare_to_free(pages[at], 0);
+
+		if (ready && (its != zone || ready == BULK_BLOCKS)) {
+			pcp_give_pages(zone, pages + at - ready, ready);
+			ready = 0;
+		}
+		zone = its;
+		ready++;
+	}
+	if (ready)
+		pcp_give_pages(zone, pages + count - ready, ready);
 }
 
 void split_page(struct page *page, unsigned int order)

@@ -16,22 +16,6 @@
 #include "mm/highatomic.h"
 #include "mm/trace.h"
 
-static const uint16_t class_capacity[PCP_CLASSES] = {256, 32, 32, 32, 8};
-/* Where the items of a class's first list begin. */
-static const uint16_t class_items[PCP_CLASSES] = {0, 768, 864, 960, 1056};
-
-static unsigned int list_of(unsigned int order, enum migratetype mt)
-{
-	return pcp_class(order) * MIGRATE_PCPTYPES + mt;
-}
-
-static uint32_t *items_of(struct pcp *pcp, unsigned int order, enum migratetype mt)
-{
-	unsigned int class = pcp_class(order);
-
-	return &pcp->items[class_items[class] + mt * class_capacity[class]];
-}
-
 /* While others use them, who may see one new and one old. */
 static void set_limits(struct zone *zone, unsigned int class, uint64_t high, uint64_t batch)
 {
@@ -45,7 +29,7 @@ void pcp_set_limits(struct zone *zone)
 	for (unsigned int class = 0; class < PCP_CLASSES; class ++) {
 		unsigned int order = class < PCP_SMALL_ORDERS ? class : PAGEBLOCK_ORDER;
 		uint64_t share = zone->managed_pages / (class < PCP_SMALL_ORDERS ? 1024 : 256) >> order;
-		uint64_t high = MIN(share, (uint64_t)class_capacity[class]);
+		uint64_t high = MIN(share, (uint64_t)pcp_capacity(order));
 
 		set_limits(zone, class, high, high / (class < PCP_SMALL_ORDERS ? 4 : 2));
 	}
@@ -79,50 +63,29 @@ static ALWAYS_INLINE struct pcp *pcp_enter(struct zone *zone)
 	return pcp;
 }
 
-static ALWAYS_INLINE void pcp_leave(struct pcp *pcp)
-{
-	cpu_claim_leave(&pcp->claim);
-	preempt_enable();
-}
-
 /* ---- taking -------------------------------------------------------------------------------------------------------
  */
 
-static ALWAYS_INLINE void hand_out(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order,
-				   enum page_owner owner)
-{
-	store_relaxed(&zone->tags[index], TAG(owner, order));
-	WRITE_ONCE(pcp->owned_pages[owner], pcp->owned_pages[owner] + (1 << order));
-	WRITE_ONCE(pcp->allocated_pages, pcp->allocated_pages + (1u << order));
-}
-
-static ALWAYS_INLINE uint32_t pop(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt,
-				  enum page_owner owner)
-{
-	uint16_t *count = &pcp->count[list_of(order, mt)];
-	uint32_t index;
-
-	if (!*count)
-		return ZONE_INDEX_NONE;
-	WRITE_ONCE(*count, (uint16_t)(*count - 1));
-	index = items_of(pcp, order, mt)[*count];
-	hand_out(zone, pcp, index, order, owner);
-	return index;
-}
-
-static ALWAYS_INLINE uint32_t take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
+uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
 {
 	struct pcp *pcp = pcp_enter(zone);
-	uint32_t index = pop(zone, pcp, order, mt, owner);
+	uint32_t index = ZONE_INDEX_NONE;
 
+	(void)pcp_pop(zone, pcp, order, mt, owner, &index);
 	pcp_leave(pcp);
 	return index;
 }
 
-/* Single pages are worth code of their own, with everything about the order computed by the compiler. */
-uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner)
+uint32_t pcp_take_pages(struct zone *zone, enum migratetype mt, enum page_owner owner, uint32_t count,
+			struct page **pages)
 {
-	return order == 0 ? take(zone, 0, mt, owner) : take(zone, order, mt, owner);
+	struct pcp *pcp = pcp_enter(zone);
+	uint32_t index, taken = 0;
+
+	while (taken < count && pcp_pop(zone, pcp, 0, mt, owner, &index))
+		pages[taken++] = zone_page(zone, index);
+	pcp_leave(pcp);
+	return taken;
 }
 
 static uint32_t take_batch(struct zone *zone, unsigned int order, enum migratetype mt, uint32_t *items, uint32_t count)
@@ -185,11 +148,28 @@ static void reverse(uint32_t *items, uint32_t count)
 	}
 }
 
+#define BLOCKS_AHEAD 12u
+
+/*
+ * Whole pageblocks come lowest first, so the next requests will probably get those behind this one, and each will
+ * write a page structure and a tag, and the refill a pageblock, that nobody has looked at for long.
+ */
+static ALWAYS_INLINE void expect_next(const struct zone *zone, uint32_t index)
+{
+	uint32_t later = index + BLOCKS_AHEAD * PAGEBLOCK_PAGES;
+
+	if (later >= zone->spanned_pages)
+		return;
+	__builtin_prefetch(zone_page(zone, later), 1);
+	__builtin_prefetch(&zone->tags[later], 1);
+	__builtin_prefetch(&zone->pageblocks[later / PAGEBLOCK_PAGES].flags, 1);
+}
+
 static void refill(struct zone *zone, struct pcp *pcp, const struct alloc_request *request)
 {
 	unsigned int order = request->order;
 	enum migratetype mt = request->mt;
-	uint32_t *items = items_of(pcp, order, mt);
+	uint32_t *items = pcp_items(pcp, order, mt);
 	uint32_t taken, want = pcp_limits(zone, order).batch;
 
 	spin_lock(&zone->lock);
@@ -198,22 +178,25 @@ static void refill(struct zone *zone, struct pcp *pcp, const struct alloc_reques
 	for (uint32_t at = 0; at < taken; at++) {
 		/* Its structure will be written when it is handed out: let the misses of a batch overlap. */
 		__builtin_prefetch(zone_page(zone, items[at]), 1);
+		if (order == PAGEBLOCK_ORDER)
+			expect_next(zone, items[at]);
 		store_relaxed(&zone->tags[items[at]], TAG_PCP);
 		trace_page_alloc_zone_locked(zone_page(zone, items[at]), order, mt, true);
+		items[at] += (uint32_t)zone->start_pfn;
 	}
 	reverse(items, taken);
-	WRITE_ONCE(pcp->count[list_of(order, mt)], (uint16_t)taken);
+	WRITE_ONCE(pcp->count[pcp_list(order, mt)], (uint16_t)taken);
 	pcp->refilled_batches++;
 }
 
 uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *request)
 {
 	struct pcp *pcp = pcp_enter(zone);
-	uint32_t index;
+	uint32_t index = ZONE_INDEX_NONE;
 
-	if (!pcp->count[list_of(request->order, request->mt)])
+	if (!pcp->count[pcp_list(request->order, request->mt)])
 		refill(zone, pcp, request);
-	index = pop(zone, pcp, request->order, request->mt, request->owner);
+	(void)pcp_pop(zone, pcp, request->order, request->mt, request->owner, &index);
 	pcp_leave(pcp);
 	return index;
 }
@@ -242,7 +225,7 @@ uint32_t pcp_bypass_take(struct zone *zone, const struct alloc_request *request)
 	spin_unlock(&zone->lock);
 	if (index != ZONE_INDEX_NONE) {
 		trace_page_alloc_zone_locked(zone_page(zone, index), request->order, request->mt, false);
-		hand_out(zone, pcp, index, request->order, request->owner);
+		pcp_hand_out(zone, pcp, index, request->order, request->owner);
 	}
 	pcp_leave(pcp);
 	return index;
@@ -258,7 +241,7 @@ uint32_t pcp_bypass_take_many(struct zone *zone, const struct alloc_request *req
 	spin_unlock(&zone->lock);
 	for (uint32_t at = 0; at < taken; at++) {
 		trace_page_alloc_zone_locked(zone_page(zone, indices[at]), request->order, request->mt, false);
-		hand_out(zone, pcp, indices[at], request->order, request->owner);
+		pcp_hand_out(zone, pcp, indices[at], request->order, request->owner);
 	}
 	pcp_leave(pcp);
 	return taken;
@@ -268,7 +251,7 @@ void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_
 {
 	struct pcp *pcp = pcp_enter(zone);
 
-	hand_out(zone, pcp, index, order, owner);
+	pcp_hand_out(zone, pcp, index, order, owner);
 	pcp_leave(pcp);
 }
 
@@ -279,10 +262,11 @@ void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_
 static NOINLINE void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt,
 				uint32_t count)
 {
-	uint32_t *items = items_of(pcp, order, mt);
-	uint16_t *held = &pcp->count[list_of(order, mt)];
+	uint32_t *items = pcp_items(pcp, order, mt);
+	uint16_t *held = &pcp->count[pcp_list(order, mt)];
 
 	for (uint32_t at = 0; at < count; at++) {
+		items[at] -= (uint32_t)zone->start_pfn;
 		store_relaxed(&zone->tags[items[at]], TAG_NONE);
 		trace_page_pcpu_drain(zone_page(zone, items[at]), order, mt);
 	}
@@ -309,17 +293,14 @@ static void NORETURN panic_bad_free(const struct zone *zone, uint32_t index, uns
 	panic("bad free: pfn 0x%lx was allocated with order %u and is freed with order %u", pfn, TAG_ORDER(tag), order);
 }
 
-static ALWAYS_INLINE void push(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order,
-			       enum migratetype mt)
+static void push_or_drain(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order, enum migratetype mt)
 {
-	uint16_t *count = &pcp->count[list_of(order, mt)];
+	uint16_t count = pcp->count[pcp_list(order, mt)];
 	struct pcp_limits limits = pcp_limits(zone, order);
 
-	store_relaxed(&zone->tags[index], TAG_PCP);
-	if (*count >= limits.high)
-		drain_list(zone, pcp, order, mt, MIN(limits.batch, *count));
-	items_of(pcp, order, mt)[*count] = index;
-	WRITE_ONCE(*count, (uint16_t)(*count + 1));
+	if (count >= limits.high)
+		drain_list(zone, pcp, order, mt, MIN(limits.batch, count));
+	pcp_push(zone, pcp, zone->start_pfn + index, order, mt);
 }
 
 static NOINLINE void give_to_buddy(struct zone *zone, uint32_t index, unsigned int order)
@@ -330,14 +311,13 @@ static NOINLINE void give_to_buddy(struct zone *zone, uint32_t index, unsigned i
 	spin_unlock(&zone->lock);
 }
 
-static ALWAYS_INLINE void count_given(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order)
+static void count_given(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order)
 {
 	uint8_t tag = load_relaxed(&zone->tags[index]);
 
-	if (unlikely(TAG_OWNER(tag) == PAGE_OWNER_NONE || TAG_ORDER(tag) != order))
+	if (unlikely(!pcp_tag_is_held(tag, order)))
 		panic_bad_free(zone, index, order, tag);
-	WRITE_ONCE(pcp->owned_pages[TAG_OWNER(tag)], pcp->owned_pages[TAG_OWNER(tag)] - (1 << order));
-	WRITE_ONCE(pcp->freed_pages, pcp->freed_pages + (1u << order));
+	pcp_take_back(pcp, tag, order);
 }
 
 void pcp_bypass_give(struct zone *zone, uint32_t index, unsigned int order)
@@ -349,32 +329,46 @@ void pcp_bypass_give(struct zone *zone, uint32_t index, unsigned int order)
 	pcp_leave(pcp);
 }
 
-static ALWAYS_INLINE void give(struct zone *zone, uint32_t index, unsigned int order)
+static ALWAYS_INLINE void give(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order)
 {
-	struct pcp *pcp = pcp_enter(zone);
 	unsigned int mt = READ_ONCE(zone->pageblocks[index / PAGEBLOCK_PAGES].migratetype);
 
 	count_given(zone, pcp, index, order);
 	if (pcp_serves(order) && mt < MIGRATE_PCPTYPES && pcp_limits(zone, order).high)
-		push(zone, pcp, index, order, mt);
+		push_or_drain(zone, pcp, index, order, mt);
 	else
 		give_to_buddy(zone, index, order);
-	pcp_leave(pcp);
 }
 
 void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
 {
-	if (likely(order == 0))
-		give(zone, index, 0);
-	else
-		give(zone, index, order);
+	struct pcp *pcp = pcp_enter(zone);
+
+	give(zone, pcp, index, order);
+	pcp_leave(pcp);
+}
+
+#define GIVE_AHEAD 8u /* pages whose tag and pageblock are on their way to the cache while others are given back */
+
+void pcp_give_pages(struct zone *zone, struct page **pages, uint32_t count)
+{
+	struct pcp *pcp = pcp_enter(zone);
+
+	for (uint32_t at = 0; at < count; at++) {
+		uint32_t later = zone_index(zone, pages[MIN(at + GIVE_AHEAD, count - 1)]);
+
+		__builtin_prefetch(&zone->tags[later], 1);
+		__builtin_prefetch(&zone->pageblocks[later / PAGEBLOCK_PAGES].migratetype);
+		give(zone, pcp, zone_index(zone, pages[at]), 0);
+	}
+	pcp_leave(pcp);
 }
 
 static void drain_order(struct zone *zone, struct pcp *pcp, unsigned int order)
 {
 	for (unsigned int mt = 0; mt < MIGRATE_PCPTYPES; mt++)
-		if (pcp->count[list_of(order, mt)])
-			drain_list(zone, pcp, order, mt, pcp->count[list_of(order, mt)]);
+		if (pcp->count[pcp_list(order, mt)])
+			drain_list(zone, pcp, order, mt, pcp->count[pcp_list(order, mt)]);
 }
 
 static void drain_lists(struct zone *zone, struct pcp *pcp)

@@ -184,15 +184,15 @@ static void fill_zone_map(struct setup *setup)
 {
 	struct extent extent;
 
-	memory.zone_map = setup_alloc(setup, memory.end_granule, CACHE_LINE_BYTES, 0);
-	memset(memory.zone_map, ZONE_MAP_NONE, memory.end_granule);
+	memory.zone_map = setup_alloc(setup, memory.end_granule * sizeof(*memory.zone_map), CACHE_LINE_BYTES, 0);
+	memset(memory.zone_map, 0, memory.end_granule * sizeof(*memory.zone_map));
 	for_each_extent(setup, extent)
 	{
 		struct zone *zone = memory.nodes[extent.node].zones[extent.type];
-		uint64_t first = extent.first_pfn >> MAX_ORDER;
 		uint64_t end = DIV_ROUND_UP(extent.end_pfn, 1ul << MAX_ORDER);
 
-		memset(memory.zone_map + first, (int)(zone - memory.zones), end - first);
+		for (uint64_t granule = extent.first_pfn >> MAX_ORDER; granule < end; granule++)
+			memory.zone_map[granule] = zone;
 		zone_add_present(zone, extent.first_pfn, extent.end_pfn);
 	}
 }
@@ -205,7 +205,7 @@ static void release_range(uint64_t first_pfn, uint64_t end_pfn)
 		uint64_t next = MIN(end_pfn, zone->start_pfn + zone->spanned_pages);
 		uint64_t granule = (first_pfn >> MAX_ORDER) + 1;
 
-		while (granule << MAX_ORDER < next && memory.zone_map[granule] == zone - memory.zones)
+		while (granule << MAX_ORDER < next && memory.zone_map[granule] == zone)
 			granule++;
 		next = MIN(next, granule << MAX_ORDER);
 		zone_add_free(zone, first_pfn, next);

@@ -15,7 +15,7 @@
 
 int numa_hint_fault(struct mm *mm, struct area *area, uint64_t address, uint64_t *entry)
 {
-	int here = area->policy_node == NODE_ANY ? (int)cpu_node(cpu_id()) : area->policy_node;
+	int here = area->policy_node == NODE_ANY ? (int)cpu_this_node() : area->policy_node;
 	struct page *page = NULL;
 	uint64_t value;
 

@@ -126,15 +126,58 @@ KTEST(page_alloc, exhausting_a_zone_fails_in_order_and_recovers)
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
 }
 
+/* Distinct pages: each is written in turn. */
+static void expect_single_pages(struct ktest *t, struct page **pages, size_t count)
+{
+	for (size_t at = 0; at < count; at++) {
+		EXPECT_EQ(t, page_owner(pages[at]), PAGE_OWNER_TEST);
+		EXPECT_EQ(t, page_order(pages[at]), 0u);
+		EXPECT_EQ(t, pages[at]->refcount, 1u);
+		pages[at]->index = at + 1;
+	}
+	for (size_t at = 0; at < count; at++)
+		EXPECT_EQ(t, pages[at]->index, at + 1);
+}
+
 KTEST(page_alloc, bulk_gives_what_it_says)
 {
-	struct page *pages[100];
-	size_t got = alloc_pages_bulk(NODE_ANY, GFP_TEST | GFP_MOVABLE, 0, ARRAY_SIZE(pages), pages);
+	static const uint32_t kinds[] = {GFP_MOVABLE, GFP_RECLAIMABLE, GFP_DMA32, GFP_DMA, 0};
+	struct page *pages[400];
 
-	EXPECT_EQ(t, got, ARRAY_SIZE(pages));
+	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		size_t got = alloc_pages_bulk(NODE_ANY, GFP_TEST | kinds[kind], 0, ARRAY_SIZE(pages), pages);
+
+		EXPECT_EQ(t, got, ARRAY_SIZE(pages));
+		EXPECT_EQ(t, owned(PAGE_OWNER_TEST), got);
+		expect_single_pages(t, pages, got);
+		free_pages_bulk(pages, got);
+		EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+	}
+	EXPECT_OK(t, memory_check());
+}
+
+/* Every other page is of another zone. */
+KTEST(page_alloc, bulk_frees_pages_of_several_zones)
+{
+	struct page *pages[200];
+
+	for (size_t at = 0; at < ARRAY_SIZE(pages); at++)
+		REQUIRE(t, (pages[at] = alloc_pages(GFP_TEST | (at % 2 ? GFP_DMA : 0), 0)));
+	free_pages_bulk(pages, ARRAY_SIZE(pages));
+	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+	EXPECT_OK(t, memory_check());
+}
+
+KTEST(page_alloc, bulk_gives_what_there_is)
+{
+	static struct page *pages[8192];
+	size_t got = alloc_pages_bulk(NODE_ANY, GFP_TEST | GFP_DMA | GFP_NOMEMALLOC, 0, ARRAY_SIZE(pages), pages);
+
+	EXPECT(t, got > 1000 && got < ARRAY_SIZE(pages)); /* the zone has 4096 */
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), got);
 	free_pages_bulk(pages, got);
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+	EXPECT_OK(t, memory_check());
 }
 
 /* More than there are is what there is: whole blocks, each once, and nobody's reserve. */

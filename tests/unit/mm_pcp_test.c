@@ -17,6 +17,8 @@ static uint32_t take(struct zone *zone, unsigned int order, enum migratetype mt)
 {
 	uint32_t index = ZONE_INDEX_NONE;
 
+	if (order == 0 && pcp_take_common(zone, 0, mt, PAGE_OWNER_TEST, &index))
+		return index;
 	if (pcp_serves(order) && pcp_limits(zone, order).high)
 		index = pcp_take(zone, order, mt, PAGE_OWNER_TEST);
 	else
@@ -53,6 +55,33 @@ KTEST(pcp, a_full_magazine_drains_a_batch)
 	EXPECT_OK(t, zone_check(zone));
 	pcp_drain_all(zone);
 	EXPECT_EQ(t, pcp_pages(zone), 0u);
+	EXPECT_EQ(t, zone->free_pages, ZONE_PAGES);
+	EXPECT_OK(t, zone_check(zone));
+}
+
+KTEST(pcp, a_magazine_is_emptied_and_filled_at_once)
+{
+	struct zone *zone = fixture_zone(t, ZONE_PAGES);
+	struct pcp_limits limits = pcp_limits(zone, 0);
+	struct page *pages[16];
+	uint32_t first = take(zone, 0, MIGRATE_MOVABLE), got;
+
+	got = pcp_take_pages(zone, MIGRATE_MOVABLE, PAGE_OWNER_TEST, ARRAY_SIZE(pages), pages);
+	EXPECT_EQ(t, got, limits.batch - 1u); /* no more than is there */
+	EXPECT_EQ(t, pcp_pages(zone), 0u);
+	for (; got < ARRAY_SIZE(pages); got++)
+		pages[got] = zone_page(zone, take(zone, 0, MIGRATE_MOVABLE));
+	EXPECT_OK(t, zone_check(zone));
+
+	pcp_give_pages(zone, pages, got);
+	EXPECT(t, pcp_pages(zone) <= limits.high);
+	got = pcp_take_pages(zone, MIGRATE_MOVABLE, PAGE_OWNER_TEST, 3, pages);
+	EXPECT_EQ(t, got, 3u);
+	EXPECT_EQ(t, zone_tag(zone, zone_index(zone, pages[2])), TAG(PAGE_OWNER_TEST, 0));
+	EXPECT_OK(t, zone_check(zone));
+	pcp_give_pages(zone, pages, got);
+	pcp_give(zone, first, 0);
+	pcp_drain_all(zone);
 	EXPECT_EQ(t, zone->free_pages, ZONE_PAGES);
 	EXPECT_OK(t, zone_check(zone));
 }
@@ -105,7 +134,8 @@ static void worker_give(struct worker *worker, uint32_t *held, uint8_t *orders, 
 {
 	if (zone_page(worker->zone, held[at])->mapping != pattern_of(worker, at))
 		worker->wrong = true;
-	pcp_give(worker->zone, held[at], orders[at]);
+	if (orders[at] || !pcp_give_common(worker->zone, worker->zone->start_pfn + held[at], 0))
+		pcp_give(worker->zone, held[at], orders[at]);
 	held[at] = ZONE_INDEX_NONE;
 }
 

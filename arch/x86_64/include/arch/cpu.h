@@ -17,6 +17,25 @@ static ALWAYS_INLINE unsigned int cpu_id(void)
 	return id;
 }
 
+/* The same; always known here, negative where it is not (hosted). */
+static ALWAYS_INLINE int cpu_id_if_known(void)
+{
+	unsigned int id = cpu_id();
+
+	if (id >= MAX_CPUS)
+		__builtin_unreachable();
+	return (int)id;
+}
+
+/* The node of this CPU (percpu.h: node). */
+static ALWAYS_INLINE unsigned int cpu_this_node(void)
+{
+	unsigned int node;
+
+	__asm__ volatile("movl %%gs:36, %0" : "=r"(node));
+	return node;
+}
+
 /*
  * In every loop that waits for another CPU. Pauses at every 256th turn only: under QEMU's multi-threaded TCG each pause
  * takes the lock that all devices share, and a CPU that does little else starves the one it waits for (measured:

@@ -86,4 +86,5 @@ _Static_assert(offsetof(struct percpu, thread) == 16, "offset");
 _Static_assert(offsetof(struct percpu, preempt_count) == 24, "offset");
 _Static_assert(offsetof(struct percpu, interrupt_depth) == 28, "offset");
 _Static_assert(offsetof(struct percpu, need_resched) == 32, "offset");
+_Static_assert(offsetof(struct percpu, node) == 36, "cpu_this_node() reads it");
 _Static_assert(offsetof(struct percpu, relax_turns) == 40, "offset");

@@ -20,6 +20,18 @@ static ALWAYS_INLINE unsigned int cpu_id(void)
 	return likely(host_cpu_index) ? host_cpu_index - 1 : host_cpu_assign();
 }
 
+/* The same without a call: negative if the thread has never asked. */
+static ALWAYS_INLINE int cpu_id_if_known(void)
+{
+	return (int)host_cpu_index - 1;
+}
+
+/* The node of this CPU. */
+static ALWAYS_INLINE unsigned int cpu_this_node(void)
+{
+	return 0;
+}
+
 extern __thread bool host_irqs_off;
 /* Yields now and then: the host may have fewer CPUs than we have threads. */
 void host_relax(void);
