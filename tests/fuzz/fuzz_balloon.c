@@ -289,10 +289,15 @@ static void steer(void)
 
 static uint8_t get_status(struct virtio_device *dev UNUSED)
 {
+	uint8_t lie;
+
 	if (!device.lying_status)
 		return device.status;
 	device.lying_status--;
-	return next8();
+	lie = next8();
+	/* "I am reset": with its fingers in the pages still. Nobody can know. */
+	device.lied |= !lie && device.status;
+	return lie;
 }
 
 static void let_go(void)

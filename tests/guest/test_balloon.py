@@ -5,6 +5,7 @@ import pytest
 from ballonet_lib import balloon
 
 MIB = 1 << 20
+RING_PACKED = 34
 DEVICES = (
     {"machine": "q35"},
     {"machine": "pc"},
@@ -31,6 +32,23 @@ def test_inflate_and_deflate(guest):
     after = balloon.figures(guest)
     assert (after.actual, after.balloon) == (1024 * MIB, 0)
     assert abs(after.free - before.free) < 16 * MIB
+
+
+@pytest.mark.parametrize("machine", DEVICES, ids=IDS)
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+@pytest.mark.parametrize("polled", [False, True], ids=["interrupts", "polled"])
+def test_every_ring_and_way_to_be_told(boot, machine, packed, polled):
+    """QEMU's balloon has no MSI-X: on PCI the interrupts are INTx."""
+    guest = boot(memory="256M", smp=2, balloon=f"free-page-reporting=on,packed={'on' if packed else 'off'}",
+                 append=f"virtio.poll={int(polled)}", **machine)
+    for target in (128, 192, 64, 256):
+        balloon.ask(guest, target * MIB, timeout=60)
+        assert balloon.figures(guest).balloon == (256 - target) * MIB
+    shown = guest.sh("cat /proc/virtio").output
+    found = re.search(r"features 0x(\w+) of \S+ irqs (\d+)\+(\d+)( polled)?", shown)
+    assert (int(found[1], 16) >> RING_PACKED & 1, bool(found[4])) == (packed, polled), shown
+    assert polled == (int(found[3]) == 0), "a configuration interrupt for each target"
+    assert ("intx" in shown) == (not polled and not guest.machine.is_microvm), shown
 
 
 def test_resident_size_falls(guest):
