@@ -84,6 +84,8 @@ static uint64_t reclaim(struct mem_cgroup *memcg, uint64_t wanted)
 {
 	uint64_t freed = reclaim_memcg(memcg, wanted);
 
+	if (!freed) /* what was used lately has had its second chance by now */
+		freed = reclaim_memcg(memcg, wanted);
 	count(memcg, MEMCG_PGSTEAL, (int64_t)freed);
 	return freed;
 }
@@ -112,16 +114,45 @@ static int charge_counter(struct mem_cgroup *memcg, uint64_t pages, bool may_rec
 	return 0;
 }
 
-void memcg_set_max(struct mem_cgroup *memcg, uint64_t pages)
+/* Whoever goes above it works it off; if there is nothing to get back, that is what slows him down. */
+static void work_off_high(struct mem_cgroup *memcg, bool may_reclaim)
+{
+	for (; memcg; memcg = parent_of(memcg)) {
+		uint64_t high = load_relaxed(&memcg->high), usage;
+
+		if (likely(load_relaxed(&memcg->counter.usage) <= high))
+			continue;
+		usage = page_counter_read(&memcg->counter); /* without stocks */
+		if (usage <= high)
+			continue;
+		count(memcg, MEMCG_HIGH, 1);
+		if (may_reclaim)
+			(void)reclaim(memcg, usage - high);
+	}
+}
+
+/* False: more than that cannot go. */
+static bool shrink_to(struct mem_cgroup *memcg, uint64_t pages)
 {
 	uint64_t usage;
 
-	page_counter_set_max(&memcg->counter, pages);
 	while ((usage = page_counter_read(&memcg->counter)) > pages)
-		if (!reclaim(memcg, usage - pages)) {
-			count(memcg, MEMCG_OOM, 1);
-			break;
-		}
+		if (!reclaim(memcg, usage - pages))
+			return false;
+	return true;
+}
+
+void memcg_set_max(struct mem_cgroup *memcg, uint64_t pages)
+{
+	page_counter_set_max(&memcg->counter, pages);
+	if (!shrink_to(memcg, pages))
+		count(memcg, MEMCG_OOM, 1);
+}
+
+void memcg_set_high(struct mem_cgroup *memcg, uint64_t pages)
+{
+	store_relaxed(&memcg->high, pages);
+	(void)shrink_to(memcg, pages);
 }
 
 /* ---- charges ---- */
@@ -147,6 +178,7 @@ static int charge(struct mem_cgroup *memcg, enum memcg_count kind, uint64_t page
 		return error;
 	own_add(memcg, pages);
 	count(memcg, kind, (int64_t)pages);
+	work_off_high(memcg, may_reclaim);
 	return 0;
 }
 
@@ -269,6 +301,7 @@ static struct cgroup_css *memcg_create(struct cgroup_css *parent)
 	if (!memcg)
 		return NULL;
 	page_counter_init(&memcg->counter, counter_of(to_charge(parent)));
+	memcg->high = PAGE_COUNTER_MAX;
 	spin_lock(&all_lock);
 	list_add_tail(&all, &memcg->node);
 	spin_unlock(&all_lock);

@@ -4,10 +4,11 @@
  *   memory.current    bytes, own and descendants'
  *   memory.peak       the most there was
  *   memory.max        bytes or max; written: bytes with K, M, G, T. Below memory.current: pages are reclaimed
- *   memory.events     flat keyed: low 0, high 0 (there are no such limits), max: charges that met a limit here or
- *                     below; oom: those that failed for it; oom_kill 0: nobody can be killed
- *   memory.stat       flat keyed: anon, file, anon_thp in bytes; pgfault, pgsteal
- *   memory.move_charge_at_immigrate   0 or 1: tasks that are moved here bring their anonymous pages along (cgroup v1's)
+ *   memory.high       the same, but charges above it are not refused: they reclaim first
+ *   memory.events     flat keyed: low 0 (there is no such limit); high, max: charges that were above or met a limit
+ * here or below; oom: those that failed for it; oom_kill 0: nobody can be killed memory.stat       flat keyed: anon,
+ * file, anon_thp in bytes; pgfault, pgsteal memory.move_charge_at_immigrate   0 or 1: tasks that are moved here bring
+ * their anonymous pages along (cgroup v1's)
  */
 #include "cgroup/memory_internal.h"
 
@@ -38,11 +39,8 @@ static int peak_show(struct sink *out, void *context)
 	return 0;
 }
 
-static int max_show(struct sink *out, void *context)
+static int show_limit(struct sink *out, uint64_t pages)
 {
-	const struct mem_cgroup *memcg = context;
-	uint64_t pages = load_relaxed(&memcg->counter.max);
-
 	if (pages == PAGE_COUNTER_MAX)
 		sink_printf(out, "max\n");
 	else
@@ -50,21 +48,41 @@ static int max_show(struct sink *out, void *context)
 	return 0;
 }
 
-static int max_store(void *context, char *text, size_t length UNUSED)
+static int store_limit(struct mem_cgroup *memcg, char *text, void (*set)(struct mem_cgroup *memcg, uint64_t pages))
 {
 	const char *word = parse_word(&text);
 	uint64_t pages;
 
 	if (!word || page_counter_parse_max(word, &pages) || parse_word(&text))
 		return -EINVAL;
-	memcg_set_max(context, pages);
+	set(memcg, pages);
 	return 0;
+}
+
+static int max_show(struct sink *out, void *context)
+{
+	return show_limit(out, load_relaxed(&((const struct mem_cgroup *)context)->counter.max));
+}
+
+static int max_store(void *context, char *text, size_t length UNUSED)
+{
+	return store_limit(context, text, memcg_set_max);
+}
+
+static int high_show(struct sink *out, void *context)
+{
+	return show_limit(out, load_relaxed(&((const struct mem_cgroup *)context)->high));
+}
+
+static int high_store(void *context, char *text, size_t length UNUSED)
+{
+	return store_limit(context, text, memcg_set_high);
 }
 
 static int events_show(struct sink *out, void *context)
 {
-	sink_printf(out, "low 0\nhigh 0\nmax %lu\noom %lu\noom_kill 0\n", count_of(context, MEMCG_MAX),
-		    count_of(context, MEMCG_OOM));
+	sink_printf(out, "low 0\nhigh %lu\nmax %lu\noom %lu\noom_kill 0\n", count_of(context, MEMCG_HIGH),
+		    count_of(context, MEMCG_MAX), count_of(context, MEMCG_OOM));
 	return 0;
 }
 
@@ -104,6 +122,7 @@ static const struct {
 } files[] = {
 	{"memory.current", {.show = current_show}},
 	{"memory.peak", {.show = peak_show}},
+	{"memory.high", {.show = high_show, .store = high_store}},
 	{"memory.max", {.show = max_show, .store = max_store}},
 	{"memory.events", {.show = events_show}},
 	{"memory.stat", {.show = stat_show}},

@@ -25,7 +25,8 @@ enum memcg_count {
 	MEMCG_FILE,
 	MEMCG_PGFAULT,
 	MEMCG_PGSTEAL, /* pages that a limit of the group got back */
-	MEMCG_MAX,     /* charges that met a limit, */
+	MEMCG_HIGH,    /* charges above what should be, */
+	MEMCG_MAX,     /* that met a limit, */
 	MEMCG_OOM,     /* and that failed, or a limit below what can be had back */
 	NR_MEMCG_COUNTS,
 	NR_MEMCG_KINDS = MEMCG_PGFAULT,

@@ -10,9 +10,9 @@ tests_guest += tests/unit/kernel_scheduler_test.c
 # cgroup: those of the gpu controller's inside, or of its absence
 gpu_tests_on := tests/unit/cgroup_gpu_test.c tests/unit/cgroup_stress_test.c
 gpu_tests_off := tests/unit/cgroup_gpu_off_test.c
-both_tests += $(gpu_tests_$(GPU)) $(addprefix tests/unit/,cgroup_cgroup_test.c cgroup_memory_test.c cgroup_page_counter_test.c \
-	drivers_dma_buf_test.c drivers_gpu_test.c drivers_ivshmem_test.c)
-tests_both += tests/unit/cgroup_fixture.c tests/unit/scripted_gpu.c
+both_tests += $(gpu_tests_$(GPU)) $(addprefix tests/unit/,cgroup_cgroup_test.c cgroup_memory_test.c \
+	cgroup_memory_move_test.c cgroup_page_counter_test.c drivers_dma_buf_test.c drivers_gpu_test.c drivers_ivshmem_test.c)
+tests_both += tests/unit/cgroup_fixture.c tests/unit/memcg_fixture.c tests/unit/scripted_gpu.c
 # drivers/virtio: what a device must do
 both_tests += tests/unit/drivers_device_test.c
 not_here := $(guest_tests) $(both_tests) $(gpu_tests_on) $(gpu_tests_off)
