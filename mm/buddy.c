@@ -366,16 +366,47 @@ static void NORETURN panic_double_free(const struct zone *zone, uint32_t index, 
 	      zone->name);
 }
 
+/* Both halves of a block of the top order, of one type. */
+static void pair_freed(struct zone *zone, uint32_t number)
+{
+	for (uint32_t at = number; at < number + 2; at++) {
+		struct pageblock *pageblock = &zone->pageblocks[at];
+
+		WRITE_ONCE(pageblock->flags, pageblock->flags & ~PAGEBLOCK_MAPPED);
+		pageblock->free_pages = PAGEBLOCK_PAGES;
+	}
+	whole_in(zone, number, MAX_ORDER);
+}
+
 static void free_whole(struct zone *zone, uint32_t index, unsigned int order)
 {
-	for (uint32_t number = index / PAGEBLOCK_PAGES; number < (index + (1u << order)) / PAGEBLOCK_PAGES; number++) {
-		if (zone->pageblocks[number].free_pages)
-			panic_double_free(zone, index, order);
+	uint32_t number = index / PAGEBLOCK_PAGES;
+	const struct pageblock *pageblock = &zone->pageblocks[number];
+	bool pair = order == MAX_ORDER;
+
+	if (pageblock[0].free_pages || (pair && pageblock[1].free_pages))
+		panic_double_free(zone, index, order);
+	if (pair && pageblock[0].migratetype == pageblock[1].migratetype) {
+		pair_freed(zone, number);
+	} else {
 		whole_freed(zone, number);
+		if (pair)
+			whole_freed(zone, number + 1);
 	}
 	free_pages_changed(zone, 1 << order);
 	if (unlikely(order >= zone->hinting_order))
 		page_hinting_enqueue(zone, index, order);
+}
+
+void buddy_free_pageblocks_locked(struct zone *zone, const uint32_t *indices, uint32_t count)
+{
+	for (uint32_t at = 0; at < count; at++) {
+		bool pair = at + 1 < count && IS_ALIGNED(indices[at], 1u << MAX_ORDER) &&
+			    indices[at + 1] == indices[at] + PAGEBLOCK_PAGES;
+
+		free_whole(zone, indices[at], PAGEBLOCK_ORDER + pair);
+		at += pair;
+	}
 }
 
 void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)

@@ -52,6 +52,8 @@ void buddy_unfold_taken_locked(struct zone *zone, uint32_t number);
  * Gives back @count single pages: what lies in one pageblock, one behind the other in @indices, is merged at once.
  */
 void buddy_free_pages_locked(struct zone *zone, const uint32_t *indices, uint32_t count);
+/* The same for whole pageblocks: neighbours become a block of the top order at once. */
+void buddy_free_pageblocks_locked(struct zone *zone, const uint32_t *indices, uint32_t count);
 /* At boot: pageblocks that were never given to the allocator, free as a whole from now on. */
 void buddy_add_whole_locked(struct zone *zone, uint32_t first_number, uint32_t end_number);
 /* The pageblock's free blocks move to the lists of another type. Returns its free pages. */

@@ -273,6 +273,8 @@ static NOINLINE void drain_list(struct zone *zone, struct pcp *pcp, unsigned int
 	spin_lock(&zone->lock);
 	if (order == 0)
 		buddy_free_pages_locked(zone, items, count);
+	else if (order == PAGEBLOCK_ORDER)
+		buddy_free_pageblocks_locked(zone, items, count);
 	else
 		for (uint32_t at = 0; at < count; at++)
 			buddy_free_locked(zone, items[at], order);

@@ -66,6 +66,30 @@ KTEST(buddy, two_pageblocks_merge_into_the_largest_block)
 	EXPECT_OK(t, buddy_check(zone));
 }
 
+/* In one batch: a pair, half a pair, a pair the wrong way round, and one whose halves differ in type. */
+KTEST(buddy, pageblocks_that_come_back_together_are_pairs)
+{
+	struct zone *zone = fixture_zone(t, 8 * PAGEBLOCK_PAGES);
+	uint32_t indices[8], order[] = {2, 3, 1, 5, 4, 6, 7, 0};
+
+	EXPECT_EQ(t, buddy_take_pageblocks_locked(zone, MIGRATE_MOVABLE, indices, 8), 8u);
+	EXPECT_EQ(t, zone->free_pages, 0u);
+	buddy_set_migratetype_locked(zone, 7, MIGRATE_CMA);
+	for (uint32_t at = 0; at < ARRAY_SIZE(order); at++)
+		indices[at] = order[at] * PAGEBLOCK_PAGES;
+
+	buddy_free_pageblocks_locked(zone, indices, 3);
+	EXPECT_EQ(t, buddy_blocks(zone, MAX_ORDER), 1u);
+	EXPECT_EQ(t, buddy_blocks(zone, PAGEBLOCK_ORDER), 1u);
+	EXPECT_OK(t, buddy_check(zone));
+	buddy_free_pageblocks_locked(zone, indices + 3, 5);
+	EXPECT_EQ(t, zone->free_blocks[MAX_ORDER][MIGRATE_MOVABLE], 3u);
+	EXPECT_EQ(t, zone->free_blocks[PAGEBLOCK_ORDER][MIGRATE_MOVABLE], 1u);
+	EXPECT_EQ(t, zone->free_blocks[PAGEBLOCK_ORDER][MIGRATE_CMA], 1u);
+	EXPECT_EQ(t, zone->free_pages, 8 * PAGEBLOCK_PAGES);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
 KTEST(buddy, the_smallest_sufficient_block_is_taken)
 {
 	struct zone *zone = fixture_zone(t, 64);
