@@ -1,26 +1,19 @@
 /*
- * The buddy system over pageblocks.
+ * The buddy system within pageblocks.
  *
  * Below the pageblock's order everything happens within one pageblock, in its bits: a block that is freed sets them,
  * and as long as its buddy's bits are all ones too, the buddy's run leaves the count of its order and the next larger
- * order is tried. At the pageblock's order the pageblock is free as a whole and its bits no longer matter; two
- * such neighbours make a block of the top order. Thus a free touches the pageblock's two cache lines and never a
- * page structure.
+ * order is tried. Thus a free touches the pageblock's two cache lines and never a page structure. At the pageblock's
+ * order the pageblock is free as a whole and its bits no longer matter: mm/buddy_whole.c.
  *
- * block_in() and block_out() are the only places that change counts and lists; everything else is composed of them.
+ * block_in() and block_out() are the only places that change counts and lists one block at a time, recount() does it
+ * for a pageblock whose bits have changed; everything else is composed of them.
  */
-#include "mm/buddy.h"
+#include "mm/buddy_internal.h"
 
 #include "kernel/panic.h"
-#include "lib/errno.h"
 #include "mm/fallback.h"
 #include "mm/hinting.h"
-
-/* These, types and flags are also read without the lock. */
-static void count_blocks(struct zone *zone, unsigned int order, unsigned int mt, int change)
-{
-	WRITE_ONCE(zone->free_blocks[order][mt], zone->free_blocks[order][mt] + (uint32_t)change);
-}
 
 static void block_in(struct zone *zone, struct pageblock *pageblock, unsigned int order)
 {
@@ -28,7 +21,7 @@ static void block_in(struct zone *zone, struct pageblock *pageblock, unsigned in
 
 	if (pageblock->blocks[order]++ == 0)
 		block_set_add(&zone->shape, zone_set(zone, order, mt), (uint32_t)(pageblock - zone->pageblocks));
-	count_blocks(zone, order, mt, 1);
+	buddy_count_blocks(zone, order, mt, 1);
 }
 
 static void block_out(struct zone *zone, struct pageblock *pageblock, unsigned int order)
@@ -37,82 +30,7 @@ static void block_out(struct zone *zone, struct pageblock *pageblock, unsigned i
 
 	if (--pageblock->blocks[order] == 0)
 		block_set_remove(&zone->shape, zone_set(zone, order, mt), (uint32_t)(pageblock - zone->pageblocks));
-	count_blocks(zone, order, mt, -1);
-}
-
-static void free_pages_changed(struct zone *zone, int64_t pages)
-{
-	WRITE_ONCE(zone->free_pages, zone->free_pages + (uint64_t)pages);
-}
-
-/* ---- whole pageblocks ---------------------------------------------------------------------------------------------
- */
-
-/* A pair goes by its lower pageblock's number. */
-static void whole_in(struct zone *zone, uint32_t number, unsigned int order)
-{
-	unsigned int mt = zone->pageblocks[number].migratetype;
-
-	WRITE_ONCE(zone->pageblocks[number].whole_order, (uint8_t)order);
-	if (order == MAX_ORDER)
-		WRITE_ONCE(zone->pageblocks[number + 1].whole_order, MAX_ORDER);
-	block_set_add(&zone->shape, zone_set(zone, order, mt), number);
-	count_blocks(zone, order, mt, 1);
-}
-
-static void whole_out(struct zone *zone, uint32_t number)
-{
-	unsigned int mt = zone->pageblocks[number].migratetype, order = zone->pageblocks[number].whole_order;
-
-	WRITE_ONCE(zone->pageblocks[number].whole_order, 0);
-	if (order == MAX_ORDER)
-		WRITE_ONCE(zone->pageblocks[number + 1].whole_order, 0);
-	block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
-	count_blocks(zone, order, mt, -1);
-}
-
-/* Free memory of these types may change type; that of the others is set apart. */
-static bool may_mix(unsigned int a, unsigned int b)
-{
-	return a == b || (a < MIGRATE_PCPTYPES && b < MIGRATE_PCPTYPES);
-}
-
-/* All pages of a pageblock are free: it joins its neighbour if that is free too. */
-static void whole_freed(struct zone *zone, uint32_t number)
-{
-	struct pageblock *pageblock = &zone->pageblocks[number], *buddy = &zone->pageblocks[number ^ 1];
-
-	WRITE_ONCE(pageblock->flags, pageblock->flags & ~PAGEBLOCK_MAPPED);
-	pageblock->free_pages = PAGEBLOCK_PAGES;
-	if ((number ^ 1) < zone->nr_pageblocks && buddy->whole_order == PAGEBLOCK_ORDER &&
-	    may_mix(pageblock->migratetype, buddy->migratetype)) {
-		whole_out(zone, number ^ 1);
-		WRITE_ONCE(buddy->migratetype, pageblock->migratetype);
-		whole_in(zone, number & ~1u, MAX_ORDER);
-	} else {
-		whole_in(zone, number, PAGEBLOCK_ORDER);
-	}
-}
-
-/* Takes a free pageblock off its list; a neighbour that was joined to it stays free alone. */
-static void whole_detach(struct zone *zone, uint32_t number)
-{
-	unsigned int order = zone->pageblocks[number].whole_order;
-
-	whole_out(zone, order == MAX_ORDER ? number & ~1u : number);
-	if (order == MAX_ORDER)
-		whole_in(zone, number ^ 1, PAGEBLOCK_ORDER);
-}
-
-static void whole_taken(struct zone *zone, uint32_t number)
-{
-	struct pageblock *pageblock = &zone->pageblocks[number];
-
-	pageblock->free_pages = 0;
-	/* Only the first tag of a block is ever read while the pageblock is not prepared. */
-	if (!(pageblock->flags & PAGEBLOCK_TAGGED))
-		zone->tags[number * PAGEBLOCK_PAGES] = TAG_NONE;
-	free_pages_changed(zone, -(int64_t)PAGEBLOCK_PAGES);
+	buddy_count_blocks(zone, order, mt, -1);
 }
 
 /* ---- taking -------------------------------------------------------------------------------------------------------
@@ -123,7 +41,7 @@ static void split_whole(struct zone *zone, uint32_t number)
 {
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
-	whole_detach(zone, number);
+	buddy_whole_detach(zone, number);
 	pageblock_fill(pageblock, true);
 	WRITE_ONCE(pageblock->flags, pageblock->flags | PAGEBLOCK_MAPPED);
 }
@@ -156,23 +74,9 @@ static void cut_block(struct zone *zone, uint32_t index, unsigned int have, uint
 
 	pageblock_set_taken(pageblock, index % PAGEBLOCK_PAGES, taken);
 	pageblock->free_pages -= taken;
-	free_pages_changed(zone, -(int64_t)taken);
+	buddy_free_pages_changed(zone, -(int64_t)taken);
 	for (uint32_t at = index + taken; at < end; at += 1u << __builtin_ctz(at))
 		block_in(zone, pageblock, (unsigned int)__builtin_ctz(at));
-}
-
-static uint32_t take_whole(struct zone *zone, unsigned int have, enum migratetype mt, unsigned int order)
-{
-	uint32_t number = block_set_first(&zone->shape, zone_set(zone, have, mt));
-
-	if (order == MAX_ORDER) {
-		whole_out(zone, number);
-		whole_taken(zone, number + 1);
-	} else {
-		whole_detach(zone, number);
-	}
-	whole_taken(zone, number);
-	return number * PAGEBLOCK_PAGES;
 }
 
 uint32_t buddy_take_from_locked(struct zone *zone, unsigned int have, enum migratetype mt, unsigned int order)
@@ -180,7 +84,7 @@ uint32_t buddy_take_from_locked(struct zone *zone, unsigned int have, enum migra
 	uint32_t index;
 
 	if (order >= PAGEBLOCK_ORDER)
-		return take_whole(zone, have, mt, order);
+		return buddy_whole_take(zone, have, mt, order);
 	index = detach_first(zone, have, mt);
 	cut_block(zone, index, have, 1u << order);
 	return index;
@@ -209,10 +113,7 @@ uint32_t buddy_isolate_locked(struct zone *zone, uint32_t index, unsigned int or
 		cut_block(zone, first, order, 1u << order);
 		return first;
 	}
-	whole_out(zone, number);
-	if (order == MAX_ORDER)
-		whole_taken(zone, number + 1);
-	whole_taken(zone, number);
+	buddy_whole_take_block(zone, number);
 	return first;
 }
 
@@ -287,24 +188,6 @@ uint32_t buddy_take_within_locked(struct zone *zone, uint32_t number, unsigned i
 	return index;
 }
 
-uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count)
-{
-	uint32_t taken = 0;
-
-	while (taken + 2 <= count && zone->free_blocks[MAX_ORDER][mt]) {
-		indices[taken] = take_whole(zone, MAX_ORDER, mt, MAX_ORDER);
-		indices[taken + 1] = indices[taken] + PAGEBLOCK_PAGES;
-		taken += 2;
-	}
-	while (taken < count) {
-		indices[taken] = buddy_take_locked(zone, PAGEBLOCK_ORDER, mt);
-		if (indices[taken] == ZONE_INDEX_NONE)
-			break;
-		taken++;
-	}
-	return taken;
-}
-
 /* The pageblock's bits have changed: its counts and lists follow. */
 static void recount(struct zone *zone, uint32_t number)
 {
@@ -322,7 +205,7 @@ static void recount(struct zone *zone, uint32_t number)
 			block_set_add(&zone->shape, zone_set(zone, order, mt), number);
 		else if (!counts[order])
 			block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
-		count_blocks(zone, order, mt, counts[order] - before);
+		buddy_count_blocks(zone, order, mt, counts[order] - before);
 		pageblock->blocks[order] = counts[order];
 	}
 }
@@ -352,7 +235,7 @@ bool buddy_take_range_locked(struct zone *zone, uint32_t index, unsigned int pag
 		split_whole(zone, number);
 	pageblock_set_taken(pageblock, index % PAGEBLOCK_PAGES, pages);
 	pageblock->free_pages -= pages;
-	free_pages_changed(zone, -(int64_t)pages);
+	buddy_free_pages_changed(zone, -(int64_t)pages);
 	recount(zone, number);
 	return true;
 }
@@ -360,53 +243,10 @@ bool buddy_take_range_locked(struct zone *zone, uint32_t index, unsigned int pag
 /* ---- freeing ------------------------------------------------------------------------------------------------------
  */
 
-static void NORETURN panic_double_free(const struct zone *zone, uint32_t index, unsigned int order)
+void buddy_panic_double_free(const struct zone *zone, uint32_t index, unsigned int order)
 {
 	panic("double free: pfn 0x%lx order %u in zone %s is free already", (zone->start_pfn + index), order,
 	      zone->name);
-}
-
-/* Both halves of a block of the top order, of one type. */
-static void pair_freed(struct zone *zone, uint32_t number)
-{
-	for (uint32_t at = number; at < number + 2; at++) {
-		struct pageblock *pageblock = &zone->pageblocks[at];
-
-		WRITE_ONCE(pageblock->flags, pageblock->flags & ~PAGEBLOCK_MAPPED);
-		pageblock->free_pages = PAGEBLOCK_PAGES;
-	}
-	whole_in(zone, number, MAX_ORDER);
-}
-
-static void free_whole(struct zone *zone, uint32_t index, unsigned int order)
-{
-	uint32_t number = index / PAGEBLOCK_PAGES;
-	const struct pageblock *pageblock = &zone->pageblocks[number];
-	bool pair = order == MAX_ORDER;
-
-	if (pageblock[0].free_pages || (pair && pageblock[1].free_pages))
-		panic_double_free(zone, index, order);
-	if (pair && pageblock[0].migratetype == pageblock[1].migratetype) {
-		pair_freed(zone, number);
-	} else {
-		whole_freed(zone, number);
-		if (pair)
-			whole_freed(zone, number + 1);
-	}
-	free_pages_changed(zone, 1 << order);
-	if (unlikely(order >= zone->hinting_order))
-		page_hinting_enqueue(zone, index, order);
-}
-
-void buddy_free_pageblocks_locked(struct zone *zone, const uint32_t *indices, uint32_t count)
-{
-	for (uint32_t at = 0; at < count; at++) {
-		bool pair = at + 1 < count && IS_ALIGNED(indices[at], 1u << MAX_ORDER) &&
-			    indices[at + 1] == indices[at] + PAGEBLOCK_PAGES;
-
-		free_whole(zone, indices[at], PAGEBLOCK_ORDER + pair);
-		at += pair;
-	}
 }
 
 void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)
@@ -426,19 +266,19 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 
 	DEBUG_ASSERT(IS_ALIGNED(index, 1u << order), "index 0x%x order %u", index, order);
 	if (order >= PAGEBLOCK_ORDER) {
-		free_whole(zone, index, order);
+		buddy_whole_free(zone, index, order);
 		return;
 	}
 	if (pageblock->whole_order)
-		panic_double_free(zone, index, order);
+		buddy_panic_double_free(zone, index, order);
 	if (!(pageblock->flags & PAGEBLOCK_MAPPED))
 		buddy_unfold_taken_locked(zone, index / PAGEBLOCK_PAGES);
 	if (!pageblock_run_is_taken(pageblock, at, order))
-		panic_double_free(zone, index, order);
+		buddy_panic_double_free(zone, index, order);
 
 	pageblock_set_free(pageblock, at, 1u << order);
 	pageblock->free_pages += 1u << order;
-	free_pages_changed(zone, 1 << order);
+	buddy_free_pages_changed(zone, 1 << order);
 	for (; order < PAGEBLOCK_ORDER && pageblock_run_is_free(pageblock, at ^ 1u << order, order); order++) {
 		block_out(zone, pageblock, order);
 		at &= ~(1u << order);
@@ -446,7 +286,7 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 	if (order < PAGEBLOCK_ORDER)
 		block_in(zone, pageblock, order);
 	else
-		whole_freed(zone, index / PAGEBLOCK_PAGES);
+		buddy_whole_freed(zone, index / PAGEBLOCK_PAGES);
 	if (unlikely(order >= zone->hinting_order))
 		page_hinting_enqueue(zone, ALIGN_DOWN(index, 1u << order), order);
 }
@@ -465,21 +305,21 @@ static void free_many(struct zone *zone, uint32_t number, const uint32_t *indice
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
 	if (pageblock->whole_order)
-		panic_double_free(zone, indices[0], 0);
+		buddy_panic_double_free(zone, indices[0], 0);
 	if (!(pageblock->flags & PAGEBLOCK_MAPPED))
 		buddy_unfold_taken_locked(zone, number);
 	for (uint32_t at = 0; at < count; at++) {
 		uint64_t *word = &pageblock->map[indices[at] % PAGEBLOCK_PAGES / 64], bit = 1ull << indices[at] % 64;
 
 		if (*word & bit)
-			panic_double_free(zone, indices[at], 0);
+			buddy_panic_double_free(zone, indices[at], 0);
 		*word |= bit;
 	}
 	pageblock->free_pages += count;
-	free_pages_changed(zone, count);
+	buddy_free_pages_changed(zone, count);
 	recount(zone, number);
 	if (pageblock->free_pages == PAGEBLOCK_PAGES)
-		whole_freed(zone, number);
+		buddy_whole_freed(zone, number);
 	if (unlikely(zone->hinting_order < PAGEBLOCK_ORDER + (pageblock->whole_order != 0)))
 		note_many(zone, indices, count);
 }
@@ -508,23 +348,6 @@ void buddy_free_pages_locked(struct zone *zone, const uint32_t *indices, uint32_
 	}
 }
 
-void buddy_add_whole_locked(struct zone *zone, uint32_t first_number, uint32_t end_number)
-{
-	uint32_t number = first_number;
-
-	free_pages_changed(zone, (int64_t)(end_number - first_number) * PAGEBLOCK_PAGES);
-	while (number < end_number) {
-		if ((number & 1) || number + 1 == end_number) {
-			whole_freed(zone, number++);
-			continue;
-		}
-		zone->pageblocks[number].free_pages = PAGEBLOCK_PAGES;
-		zone->pageblocks[number + 1].free_pages = PAGEBLOCK_PAGES;
-		whole_in(zone, number, MAX_ORDER);
-		number += 2;
-	}
-}
-
 /* ---- types --------------------------------------------------------------------------------------------------------
  */
 
@@ -539,8 +362,8 @@ static void move_blocks(struct zone *zone, uint32_t number, enum migratetype to)
 			continue;
 		block_set_remove(&zone->shape, zone_set(zone, order, from), number);
 		block_set_add(&zone->shape, zone_set(zone, order, to), number);
-		count_blocks(zone, order, from, -(int)pageblock->blocks[order]);
-		count_blocks(zone, order, to, pageblock->blocks[order]);
+		buddy_count_blocks(zone, order, from, -(int)pageblock->blocks[order]);
+		buddy_count_blocks(zone, order, to, pageblock->blocks[order]);
 	}
 	WRITE_ONCE(pageblock->migratetype, (uint8_t)to);
 }
@@ -552,9 +375,9 @@ unsigned int buddy_set_migratetype_locked(struct zone *zone, uint32_t number, en
 	if (pageblock->migratetype == mt)
 		return pageblock->free_pages;
 	if (pageblock->whole_order) {
-		whole_detach(zone, number);
+		buddy_whole_detach(zone, number);
 		WRITE_ONCE(pageblock->migratetype, (uint8_t)mt);
-		whole_freed(zone, number);
+		buddy_whole_freed(zone, number);
 	} else {
 		move_blocks(zone, number, mt);
 	}
