@@ -2,8 +2,13 @@
  * kswapd: frees memory ahead of need.
  *
  * A run has two tasks. Zones below their high marks are reclaimed for until they are above, with rising effort; real
- * need comes first. Then the pages of the boosts that were there at the start are freed on top, gently: clean pages
- * only, and with little effort; these boosts are taken off, and kcompactd makes whole pageblocks of what was freed.
+ * need comes first. Then the pages of the boosts that were there at the start are freed on top, each in its own zone
+ * (where somebody just had to mix types), and gently: clean pages only, and with little effort; these boosts are taken
+ * off, and kcompactd makes whole pageblocks of what was freed.
+ *
+ * The marks count all free pages. If most of them lie where something does not move, a zone is above its high mark and
+ * has nothing for movable requests, each of which then mixes. For a policy that minds, a run also frees pages, as
+ * gently, until the zone is above that mark without them (but for more of them than the greatest boost).
  *
  * Who waits on pfmemalloc_wait is woken when the node can serve direct reclaim again (half of the min marks), when
  * progress was made on a boost without raising the effort, and at the end of a run.
@@ -30,9 +35,10 @@ struct run {
 	struct node *node;
 	unsigned int order;
 	enum zone_type highest;
-	uint64_t boosts[NR_ZONE_TYPES]; /* as they were at the start */
-	uint64_t boost_left;		/* pages to free for their sake */
-	bool boosted;			/* there were any */
+	uint64_t boosts[NR_ZONE_TYPES];	    /* as they were at the start */
+	uint64_t boost_left[NR_ZONE_TYPES]; /* pages to free for their sake */
+	bool boosted;			    /* there were any */
+	uint32_t given_up;		    /* zones, as bits, where being gentle brings nothing more */
 };
 
 static struct node *node_of(struct kswapd *kswapd)
@@ -79,13 +85,41 @@ static void wake_sleepers(struct kswapd *kswapd)
 
 static void note_boosts(struct run *run)
 {
-	run->boost_left = 0;
 	for_each_zone_of(run->node, NR_ZONE_TYPES - 1, zone)
 	{
-		run->boosts[zone->type] = READ_ONCE(zone->watermark_boost);
-		run->boost_left += run->boosts[zone->type];
+		uint64_t boost = READ_ONCE(zone->watermark_boost);
+
+		run->boosts[zone->type] = run->boost_left[zone->type] = boost;
+		run->boosted |= boost > 0;
 	}
-	run->boosted = run->boost_left > 0;
+}
+
+/* What movable requests lack below the high mark, beside the boost. */
+static uint64_t lacks_in_place(const struct zone *zone)
+{
+	uint64_t needed = READ_ONCE(zone->watermark[WATERMARK_HIGH]) +
+			  MIN(zone_free_out_of_place(zone), watermark_boost_limit(zone));
+
+	return frag_policy_get()->fragmenting ? needed - MIN(needed, zone_free_pages(zone)) : 0;
+}
+
+/* Pages to be freed gently. */
+static uint64_t gentle_pages(const struct run *run, enum zone_type type)
+{
+	const struct zone *zone = run->node->zones[type];
+
+	if (!zone || (run->given_up & (1u << type)))
+		return 0;
+	return MAX(run->boost_left[type], lacks_in_place(zone));
+}
+
+/* The highest zone where there are some; NR_ZONE_TYPES if there is none. */
+static enum zone_type gentle_zone(const struct run *run)
+{
+	for (enum zone_type type = NR_ZONE_TYPES; type-- > 0;)
+		if (gentle_pages(run, type))
+			return type;
+	return NR_ZONE_TYPES;
 }
 
 /* Boosts that came meanwhile stay, for the next run. */
@@ -101,59 +135,66 @@ static void take_off_boosts(const struct run *run)
 }
 
 /* Small orders are made by freeing; large ones are kcompactd's business once there is something to move to. */
-static uint64_t pages_wanted(const struct run *run, bool for_boost)
+static uint64_t pages_wanted(const struct run *run)
 {
 	uint64_t wanted = 0;
 
-	if (for_boost)
-		return MIN(run->boost_left, (uint64_t)PAGEBLOCK_PAGES);
 	for_each_zone_of(run->node, run->highest, zone) wanted +=
 		MAX(READ_ONCE(zone->watermark[WATERMARK_HIGH]), (uint64_t)PAGES_PER_PASS);
 	return wanted;
 }
 
-/* One pass; true if it freed what it was to free, so that the next one need not try harder. */
-static bool pass(struct run *run, bool for_boost, unsigned int priority, uint64_t *freed)
+/*
+ * One pass, gently for the sake of @zone if that is one; true if it freed what it was to free, so that the next one
+ * need not try harder.
+ */
+static bool pass(struct run *run, enum zone_type zone, unsigned int priority, uint64_t *freed)
 {
+	bool gently = zone < NR_ZONE_TYPES;
+	uint64_t *left = &run->boost_left[gently ? zone : 0];
 	struct reclaim reclaim = {
 		.node = run->node,
-		.highest = for_boost ? NR_ZONE_TYPES - 1 : run->highest,
+		.lowest = gently ? zone : 0,
+		.highest = gently ? zone : run->highest,
 		.order = run->order,
 		.priority = priority,
-		.wanted = pages_wanted(run, for_boost),
+		.wanted = gently ? MIN(gentle_pages(run, zone), (uint64_t)PAGEBLOCK_PAGES) : pages_wanted(run),
 		.by_kswapd = true,
-		.gently = for_boost,
+		.gently = gently,
 	};
 
 	reclaim_node(&reclaim);
 	*freed += reclaim.reclaimed;
-	if (for_boost)
-		run->boost_left -= MIN(run->boost_left, reclaim.reclaimed);
-	if (can_serve_direct_reclaim(run) || (for_boost && reclaim.reclaimed))
+	if (gently)
+		*left -= MIN(*left, reclaim.reclaimed);
+	if (can_serve_direct_reclaim(run) || (gently && reclaim.reclaimed))
 		wake_sleepers(&run->node->kswapd);
-	return reclaim.reclaimed >= reclaim.wanted || (for_boost && reclaim.reclaimed);
+	return reclaim.reclaimed >= reclaim.wanted || (gently && reclaim.reclaimed);
 }
 
 static void balance(struct run *run)
 {
+	enum zone_type task = NR_ZONE_TYPES; /* the zone for whose sake it is gentle; none while it balances them */
 	unsigned int priority = RECLAIM_PRIORITY_FIRST;
-	bool for_boost = false;
 	uint64_t freed = 0;
 
 	note_boosts(run);
 	vm_event(pageoutrun);
 	while (!thread_should_stop()) {
 		bool balanced = is_balanced(run);
+		enum zone_type next = balanced ? gentle_zone(run) : NR_ZONE_TYPES;
 
-		if (balanced && !run->boost_left)
+		if (balanced && next == NR_ZONE_TYPES)
 			break;
-		if (balanced != for_boost) { /* the other task begins, or comes between */
-			for_boost = balanced;
+		if (next != task) { /* another task begins, or comes between */
+			task = next;
 			priority = RECLAIM_PRIORITY_FIRST;
 		}
-		if (!pass(run, for_boost, priority, &freed)) {
-			if (priority == (for_boost ? LEAST_GENTLE_EFFORT : 1))
+		if (!pass(run, task, priority, &freed)) {
+			if (!balanced && priority == 1)
 				break;
+			if (balanced && priority == LEAST_GENTLE_EFFORT)
+				run->given_up |= 1u << task;
 			priority--;
 		}
 		if (run->order && !balanced && freed >= 2ull << run->order)

@@ -28,8 +28,8 @@ void lru_init(struct lru *lru)
 {
 	*lru = (struct lru){0};
 	spin_lock_init(&lru->lock, "lru");
-	for (unsigned int list = 0; list < NR_LRU_LISTS; list++)
-		list_init(&lru->lists[list]);
+	for (unsigned int at = 0; at < NR_ZONE_TYPES * NR_LRU_LISTS; at++)
+		list_init(&lru->lists[at / NR_LRU_LISTS][at % NR_LRU_LISTS]);
 }
 
 struct lru *lru_of(const struct page *page)
@@ -41,6 +41,7 @@ struct lru *lru_of(const struct page *page)
 struct subject {
 	struct page *page;
 	struct lru *lru;
+	enum zone_type zone;
 	enum page_owner owner;
 	uint32_t pages;
 };
@@ -51,7 +52,7 @@ static struct subject subject_of(struct page *page)
 	const struct zone *zone = zone_of_pfn(pfn);
 	uint8_t tag = load_relaxed(&zone->tags[pfn - zone->start_pfn]);
 
-	return (struct subject){page, &memory.nodes[zone->node].lru, TAG_OWNER(tag), 1u << TAG_ORDER(tag)};
+	return (struct subject){page, &memory.nodes[zone->node].lru, zone->type, TAG_OWNER(tag), 1u << TAG_ORDER(tag)};
 }
 
 static enum lru_list list_of(const struct subject *subject)
@@ -66,26 +67,32 @@ static enum lru_list list_of(const struct subject *subject)
 	return file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
 }
 
+static void count_locked(const struct subject *subject, enum lru_list list, uint64_t pages)
+{
+	struct lru *lru = subject->lru;
+	uint64_t *of_zone = &lru->zone_pages[subject->zone][list];
+
+	WRITE_ONCE(*of_zone, *of_zone + pages);
+	WRITE_ONCE(lru->pages[list], lru->pages[list] + pages);
+}
+
 static void add_locked(const struct subject *subject)
 {
 	enum lru_list list = list_of(subject);
 	struct lru *lru = subject->lru;
 
 	DEBUG_ASSERT(spin_is_locked(&lru->lock) && !page_is(subject->page, PAGE_ON_LRU));
-	list_add(&lru->lists[list], &subject->page->lru);
-	WRITE_ONCE(lru->pages[list], lru->pages[list] + subject->pages);
+	list_add(&lru->lists[subject->zone][list], &subject->page->lru);
+	count_locked(subject, list, subject->pages);
 	page_mark(subject->page, PAGE_ON_LRU);
 }
 
 /* But for the flag. */
 static void unlink_locked(const struct subject *subject)
 {
-	enum lru_list list = list_of(subject);
-	struct lru *lru = subject->lru;
-
-	DEBUG_ASSERT(spin_is_locked(&lru->lock));
+	DEBUG_ASSERT(spin_is_locked(&subject->lru->lock));
 	list_del(&subject->page->lru);
-	WRITE_ONCE(lru->pages[list], lru->pages[list] - subject->pages);
+	count_locked(subject, list_of(subject), -(uint64_t)subject->pages);
 }
 
 static void remove_locked(const struct subject *subject)
@@ -192,22 +199,16 @@ bool lru_isolate(struct page *page)
 	return isolated;
 }
 
-static enum zone_type zone_type_of(const struct page *page)
-{
-	return zone_of_pfn(page_to_pfn(page))->type;
-}
-
 /* Of a page on a list, under its lock. */
 static bool is_wanted(const struct page *page, const struct lru_filter *filter)
 {
-	return zone_type_of(page) <= filter->highest &&
-	       (!filter->memcg || memcg_ops->is_below(page->memcg, filter->memcg));
+	return !filter->memcg || memcg_ops->is_below(page->memcg, filter->memcg);
 }
 
 uint32_t lru_isolate_tail(struct lru *lru, enum lru_list list, struct lru_filter filter, struct page **pages,
 			  uint32_t most, uint64_t *scanned)
 {
-	struct list_node *head = &lru->lists[list];
+	struct list_node *head = &lru->lists[filter.zone][list];
 	uint32_t count = 0;
 
 	spin_lock(&lru->lock);
@@ -288,26 +289,27 @@ const char *lru_list_name(enum lru_list list)
 /* ---- verification -------------------------------------------------------------------------------------------------
  */
 
-static int check_list(struct lru *lru, enum lru_list list)
+static int check_list(struct lru *lru, enum zone_type zone, enum lru_list list)
 {
 	uint64_t pages = 0;
 	struct page *page;
 	int result = 0;
 
-	list_for_each_entry(page, &lru->lists[list], lru) {
+	list_for_each_entry(page, &lru->lists[zone][list], lru) {
 		uint32_t flags = load_relaxed(&page->flags);
 		struct subject subject = subject_of(page);
 
 		pages += subject.pages;
 		if ((flags & PAGE_ON_LRU) && !(flags & PAGE_ISOLATED) && is_of_lru_owner(page) &&
-		    list_of(&subject) == list && subject.lru == lru)
+		    list_of(&subject) == list && subject.lru == lru && subject.zone == zone)
 			continue;
 		pr_err("lru_check: pfn 0x%lx, flags 0x%x, owner %s, is on list %d", page_to_pfn(page), flags,
 		       page_owner_name(page_owner(page)), list);
 		result = -EINVAL;
 	}
-	if (pages != lru->pages[list]) {
-		pr_err("lru_check: list %d has %lu pages, its count says %lu", list, pages, lru->pages[list]);
+	if (pages != lru->zone_pages[zone][list]) {
+		pr_err("lru_check: list %d of zone %d has %lu pages, its count says %lu", list, zone, pages,
+		       lru->zone_pages[zone][list]);
 		result = -EINVAL;
 	}
 	return result;
@@ -318,9 +320,19 @@ int lru_check(struct lru *lru)
 	int result = 0;
 
 	spin_lock(&lru->lock);
-	for (enum lru_list list = 0; list < NR_LRU_LISTS; list++)
-		if (check_list(lru, list))
+	for (enum lru_list list = 0; list < NR_LRU_LISTS; list++) {
+		uint64_t pages = 0;
+
+		for (enum zone_type zone = 0; zone < NR_ZONE_TYPES; zone++) {
+			result = check_list(lru, zone, list) ? -EINVAL : result;
+			pages += lru->zone_pages[zone][list];
+		}
+		if (pages != lru->pages[list]) {
+			pr_err("lru_check: lists %d of all zones have %lu pages, their count says %lu", list, pages,
+			       lru->pages[list]);
 			result = -EINVAL;
+		}
+	}
 	spin_unlock(&lru->lock);
 	return result;
 }

@@ -1,5 +1,8 @@
 /*
- * LRU lists: the pages that can be had back, per node, in the order in which they were used, roughly.
+ * LRU lists: the pages that can be had back, per zone, in the order in which they were used, roughly.
+ *
+ * Memory is filled zone by zone, so long stretches of what one list per node would hold are of one zone: who needs
+ * pages of another would have to pass over gigabytes. The zones of a node share a lock and the books.
  *
  * A page is added to the inactive or the active list of its kind. Being used only sets PAGE_REFERENCED; the hand that
  * comes by from the tail gives such a page a second chance: an inactive one becomes active, an active one stays.
@@ -31,9 +34,10 @@ enum lru_list {
 
 struct lru {
 	struct spinlock lock;
-	struct list_node lists[NR_LRU_LISTS]; /* struct page.lru, the latest first */
-	uint64_t pages[NR_LRU_LISTS];
-	uint64_t isolated; /* pages taken off for reclaim or migration */
+	struct list_node lists[NR_ZONE_TYPES][NR_LRU_LISTS]; /* struct page.lru, the latest first */
+	uint64_t zone_pages[NR_ZONE_TYPES][NR_LRU_LISTS];
+	uint64_t pages[NR_LRU_LISTS]; /* of all zones */
+	uint64_t isolated;	      /* pages taken off for reclaim or migration */
 };
 
 /* How an owner gives up one of its pages; PAGE_OWNER_PAGE_CACHE counts as file, PAGE_OWNER_ANON as anon. */
@@ -70,9 +74,9 @@ static inline void lru_mark_used(struct page *page)
 }
 /* Takes it off its list with a reference; false: it is on none, or no page of an LRU owner (any more). */
 bool lru_isolate(struct page *page);
-/* Which pages somebody wants: of zones up to @highest, and charged to @memcg or below (NULL: to anybody). */
+/* Which pages somebody wants: of that zone, and charged to @memcg or below (NULL: to anybody). */
 struct lru_filter {
-	enum zone_type highest;
+	enum zone_type zone;
 	struct mem_cgroup *memcg;
 };
 /* Up to @most of them from the tail; others move to the head. Adds what it looked at to *@scanned. */

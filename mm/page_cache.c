@@ -351,15 +351,15 @@ void cache_file_truncate(struct cache_file *file)
 	}
 }
 
-static uint64_t drop_list(struct node *node, enum lru_list list)
+static uint64_t drop_list(struct node *node, enum zone_type zone, enum lru_list list)
 {
-	uint64_t left = READ_ONCE(node->lru.pages[list]), freed = 0;
+	uint64_t left = READ_ONCE(node->lru.zone_pages[zone][list]), freed = 0;
 
 	while (left) {
 		struct page *pages[16];
 		uint64_t scanned = 0;
-		uint32_t count = lru_isolate_tail(&node->lru, list, (struct lru_filter){.highest = NR_ZONE_TYPES - 1},
-						  pages, ARRAY_SIZE(pages), &scanned);
+		uint32_t count = lru_isolate_tail(&node->lru, list, (struct lru_filter){.zone = zone}, pages,
+						  ARRAY_SIZE(pages), &scanned);
 
 		for (uint32_t at = 0; at < count; at++)
 			if (page_owner(pages[at]) == PAGE_OWNER_PAGE_CACHE && !load_relaxed(&pages[at]->mapcount))
@@ -377,9 +377,8 @@ uint64_t page_cache_drop(void)
 {
 	uint64_t freed = 0;
 
-	for (uint32_t node = 0; node < memory.nr_nodes; node++)
-		freed += drop_list(&memory.nodes[node], LRU_INACTIVE_FILE) +
-			 drop_list(&memory.nodes[node], LRU_ACTIVE_FILE);
+	for_each_zone(zone) freed += drop_list(&memory.nodes[zone->node], zone->type, LRU_INACTIVE_FILE) +
+				     drop_list(&memory.nodes[zone->node], zone->type, LRU_ACTIVE_FILE);
 	return freed;
 }
 

@@ -1,9 +1,10 @@
 /*
  * Reclaim: the hand that goes over the LRU lists.
  *
- * A pass takes batches from the tail of the inactive lists. A page that was used meanwhile becomes active, the others'
- * owners are asked to free them; those that cannot go back to the head. When the active list is the longer one, its
- * tail is moved over, but for what was used. Shrinkers are asked in proportion; the slabs that this empties count as
+ * A pass takes batches from the tail of the zones' inactive lists, from each in proportion to its length, so that pages
+ * of one age go together. A page that was used meanwhile becomes active, the others' owners are asked to free them;
+ * those that cannot go back to the head. When a zone's active list is the longer one, its tail is moved over, but for
+ * what was used. Shrinkers are asked in proportion; the slabs that this empties count as
  * freed pages, so that a pass which found nothing else is no failure.
  */
 #include "mm/reclaim.h"
@@ -18,8 +19,10 @@
 
 struct scan {
 	struct reclaim *reclaim;
+	enum zone_type zone;
 	enum lru_list list;
-	uint64_t left; /* pages of the list to look at */
+	uint64_t left;	 /* pages of the list to look at */
+	uint64_t wanted; /* freed pages after which it may end */
 	uint64_t scanned, freed, activated, kept, dirty;
 };
 
@@ -63,35 +66,37 @@ static void free_or_put_back(struct scan *scan, struct page *page)
 	}
 }
 
-static uint32_t isolate(const struct reclaim *reclaim, enum lru_list list, struct page **pages, uint32_t most,
-			uint64_t *scanned)
+static uint32_t isolate(const struct reclaim *reclaim, enum zone_type zone, enum lru_list list, struct page **pages,
+			uint64_t most, uint64_t *scanned)
 {
+	uint32_t requested = (uint32_t)MIN(most, (uint64_t)BATCH);
 	uint64_t before = *scanned;
-	struct lru_filter filter = {reclaim->highest, reclaim->memcg};
-	uint32_t count = lru_isolate_tail(&reclaim->node->lru, list, filter, pages, most, scanned);
+	struct lru_filter filter = {zone, reclaim->memcg};
+	uint32_t count = lru_isolate_tail(&reclaim->node->lru, list, filter, pages, requested, scanned);
 
-	TRACE(mm_vmscan_lru_isolate, .highest = (int)reclaim->highest, .order = (int)reclaim->order, .requested = most,
+	TRACE(mm_vmscan_lru_isolate, .highest = (int)zone, .order = (int)reclaim->order, .requested = requested,
 	      .scanned = *scanned - before, .taken = count, .lru = list);
 	return count;
 }
 
 static bool next_batch(struct scan *scan, struct page **pages, uint32_t *count)
 {
-	uint64_t scanned = 0, missing = scan->reclaim->wanted - MIN(scan->freed, scan->reclaim->wanted);
+	uint64_t scanned = 0, missing = scan->wanted - MIN(scan->freed, scan->wanted);
 
 	if (!scan->left || !missing)
 		return false;
 	/* A group may be small: what it need not give up it keeps. */
-	*count =
-		isolate(scan->reclaim, scan->list, pages, scan->reclaim->memcg ? MIN(missing, BATCH) : BATCH, &scanned);
+	*count = isolate(scan->reclaim, scan->zone, scan->list, pages,
+			 scan->reclaim->memcg ? MIN(missing, scan->left) : scan->left, &scanned);
 	scan->left -= MIN(scan->left, scanned);
 	scan->scanned += scanned;
 	return scanned;
 }
 
-static uint64_t shrink_inactive(struct reclaim *reclaim, enum lru_list list, uint64_t to_scan)
+static uint64_t shrink_inactive(struct reclaim *reclaim, enum zone_type zone, enum lru_list list, uint64_t to_scan,
+				uint64_t wanted)
 {
-	struct scan scan = {.reclaim = reclaim, .list = list, .left = to_scan};
+	struct scan scan = {.reclaim = reclaim, .zone = zone, .list = list, .left = to_scan, .wanted = wanted};
 	struct page *pages[BATCH];
 	uint32_t count;
 
@@ -106,7 +111,7 @@ static uint64_t shrink_inactive(struct reclaim *reclaim, enum lru_list list, uin
 }
 
 /* The used stay active, at the head; the others wait at the head of the inactive list. */
-static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t to_scan)
+static void shrink_active(struct reclaim *reclaim, enum zone_type zone, enum lru_list list, uint64_t to_scan)
 {
 	uint64_t scanned = 0, before, taken = 0, deactivated = 0;
 	struct page *pages[BATCH];
@@ -115,7 +120,7 @@ static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t 
 		uint32_t count;
 
 		before = scanned;
-		count = isolate(reclaim, list, pages, BATCH, &scanned);
+		count = isolate(reclaim, zone, list, pages, to_scan - scanned, &scanned);
 		taken += count;
 		for (uint32_t at = 0; at < count; at++) {
 			if (!was_used(pages[at])) {
@@ -127,18 +132,39 @@ static void shrink_active(struct reclaim *reclaim, enum lru_list list, uint64_t 
 	} while (scanned < to_scan && scanned > before);
 	vm_events(pgdeactivate, deactivated);
 	TRACE(mm_vmscan_lru_shrink_active, .nid = reclaim->node->id, .priority = (int)reclaim->priority, .taken = taken,
-	      .active = READ_ONCE(reclaim->node->lru.pages[list]), .deactivated = deactivated,
+	      .active = READ_ONCE(reclaim->node->lru.zone_pages[zone][list]), .deactivated = deactivated,
 	      .referenced = taken - deactivated, .lru = list);
+}
+
+/* At least one page: @part of @all may have grown since @all was counted. */
+static uint64_t share(uint64_t of, uint64_t part, uint64_t all)
+{
+	return all ? MAX(DIV_ROUND_UP(of * part, all), 1ul) : of;
 }
 
 static uint64_t shrink_kind(struct reclaim *reclaim, enum lru_list inactive_list, enum lru_list active_list)
 {
 	const struct lru *lru = &reclaim->node->lru;
-	uint64_t inactive = READ_ONCE(lru->pages[inactive_list]), active = READ_ONCE(lru->pages[active_list]);
+	uint64_t freed = 0, all = 0, to_scan;
 
-	if (active > inactive || reclaim->memcg) /* a group's are among others, who knows on which */
-		shrink_active(reclaim, active_list, MAX(active >> reclaim->priority, (uint64_t)BATCH));
-	return shrink_inactive(reclaim, inactive_list, MAX(inactive >> reclaim->priority, (uint64_t)BATCH));
+	for (enum zone_type zone = reclaim->lowest; zone <= reclaim->highest; zone++)
+		all += READ_ONCE(lru->zone_pages[zone][inactive_list]);
+	to_scan = MAX(all >> reclaim->priority, (uint64_t)BATCH);
+	for (enum zone_type zone = reclaim->highest + 1; zone-- > reclaim->lowest;) {
+		uint64_t inactive = READ_ONCE(lru->zone_pages[zone][inactive_list]);
+		uint64_t active = READ_ONCE(lru->zone_pages[zone][active_list]), part = share(to_scan, inactive, all);
+		uint64_t wanted = share(reclaim->wanted, inactive, all);
+
+		if (reclaim->memcg) { /* its pages are among others, who knows on which list and in which zone */
+			part = MAX(inactive >> reclaim->priority, (uint64_t)BATCH);
+			wanted = reclaim->wanted - MIN(freed, reclaim->wanted);
+		}
+		if (active && (active > inactive || reclaim->memcg))
+			shrink_active(reclaim, zone, active_list, MAX(active >> reclaim->priority, (uint64_t)BATCH));
+		if (inactive || active)
+			freed += shrink_inactive(reclaim, zone, inactive_list, part, wanted);
+	}
+	return freed;
 }
 
 /*

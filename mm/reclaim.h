@@ -15,6 +15,7 @@
 struct reclaim {
 	struct node *node;
 	enum zone_type highest;	     /* pages of higher zones do not help */
+	enum zone_type lowest;	     /* nor those of lower ones */
 	struct mem_cgroup *memcg;    /* only what is charged to it or below; NULL: everybody's */
 	unsigned int order;	     /* of the request behind it */
 	unsigned int priority;	     /* RECLAIM_PRIORITY_FIRST down to 0 */

@@ -81,14 +81,19 @@ uint64_t watermark_pages(const struct zone *zone, enum watermark mark)
 	return READ_ONCE(zone->watermark[mark]) + READ_ONCE(zone->watermark_boost);
 }
 
+uint64_t watermark_boost_limit(const struct zone *zone)
+{
+	uint64_t factor = READ_ONCE(watermark_settings.boost_factor);
+
+	if (!factor || zone->managed_pages < 4 * PAGEBLOCK_PAGES)
+		return 0;
+	return MAX(READ_ONCE(zone->watermark[WATERMARK_HIGH]) * factor / 10000, (uint64_t)PAGEBLOCK_PAGES);
+}
+
 void watermark_boost_locked(struct zone *zone, uint64_t pages)
 {
-	uint64_t most = zone->watermark[WATERMARK_HIGH] * watermark_settings.boost_factor / 10000;
-
-	if (!watermark_settings.boost_factor || zone->managed_pages < 4 * PAGEBLOCK_PAGES)
-		return;
-	most = MAX(most, (uint64_t)PAGEBLOCK_PAGES);
-	WRITE_ONCE(zone->watermark_boost, MIN(zone->watermark_boost + pages, most));
+	if (watermark_boost_limit(zone))
+		WRITE_ONCE(zone->watermark_boost, MIN(zone->watermark_boost + pages, watermark_boost_limit(zone)));
 }
 
 /* What a request may use beside the common types, as bits. */

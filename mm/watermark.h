@@ -23,6 +23,8 @@ void watermark_set_all(void);
  * pageblocks are never boosted. zone->lock is held.
  */
 void watermark_boost_locked(struct zone *zone, uint64_t pages);
+/* The most that a boost may be. */
+uint64_t watermark_boost_limit(const struct zone *zone);
 /* One of the three, with the boost. */
 uint64_t watermark_pages(const struct zone *zone, enum watermark mark);
 /*

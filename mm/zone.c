@@ -231,6 +231,17 @@ uint64_t zone_free_of_type(const struct zone *zone, enum migratetype mt)
 	return pages;
 }
 
+uint64_t zone_free_out_of_place(const struct zone *zone)
+{
+	uint64_t pages = 0;
+
+	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++)
+		pages += (uint64_t)(READ_ONCE(zone->free_blocks[order][MIGRATE_UNMOVABLE]) +
+				    READ_ONCE(zone->free_blocks[order][MIGRATE_RECLAIMABLE]))
+			 << order;
+	return pages;
+}
+
 uint64_t zone_whole_pages(const struct zone *zone)
 {
 	uint64_t pages = 0;

@@ -129,6 +129,8 @@ static inline uint64_t zone_free_pages(const struct zone *zone)
 
 /* Free pages on a type's lists. */
 uint64_t zone_free_of_type(const struct zone *zone, enum migratetype mt);
+/* Pages that are free in pageblocks where something does not move: movable requests get them by mixing types only. */
+uint64_t zone_free_out_of_place(const struct zone *zone);
 /* Pages in pageblocks that are free as a whole, of the types that anybody may use. */
 uint64_t zone_whole_pages(const struct zone *zone);
 

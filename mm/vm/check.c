@@ -110,8 +110,8 @@ static void for_each_listed(struct check *check, void (*look)(struct check *chec
 		struct page *page;
 
 		spin_lock(&lru->lock);
-		for (enum lru_list list = 0; list < NR_LRU_LISTS; list++)
-			list_for_each_entry(page, &lru->lists[list], lru)
+		for (unsigned int at = 0; at < NR_ZONE_TYPES * NR_LRU_LISTS; at++)
+			list_for_each_entry(page, &lru->lists[at / NR_LRU_LISTS][at % NR_LRU_LISTS], lru)
 				look(check, page);
 		spin_unlock(&lru->lock);
 	}
