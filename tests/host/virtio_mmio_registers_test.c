@@ -200,6 +200,7 @@ KTEST(virtio_mmio, named_by_firmware_and_on_the_command_line_it_is_one_device)
 	machine.virtio_mmio[0] = (struct machine_virtio_mmio){.address = PLACE, .bytes = 512, .gsi = 12};
 	machine.nr_virtio_mmio = 1;
 	EXPECT_EQ(t, probe(t), 1u);
+	EXPECT(t, register_newest(&registers));
 }
 
 KTEST(driver, c4_2_2_2_other_magic_and_other_versions_are_ignored)
