@@ -234,6 +234,8 @@ static void read_target(struct balloon *balloon)
 	balloon->target_pages = target;
 	balloon->starved_said = false;
 	balloon->counters.targets++;
+	/* What stands there is from the way to the last target: it must not look like the answer to this one. */
+	balloon_write_actual(balloon, true);
 	/* What is reached soon is written once: it is expensive for the host. */
 	balloon->actual_written_ns = time_ns();
 	try_again(balloon);
