@@ -363,7 +363,9 @@ bool balloon_reset_and_release(struct balloon *balloon)
 	balloon_hinting_over(balloon, reset);
 	balloon_move_over(balloon, reset);
 	for (unsigned int i = 0; reset && i < BALLOON_NR_BATCHES; i++)
-		if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
+		if (balloon->batches[i].state == BALLOON_BATCH_DEFLATING)
+			give_back_at_once(balloon, &balloon->batches[i]);
+		else if (balloon->batches[i].state != BALLOON_BATCH_IDLE)
 			balloon_batch_to_allocator(balloon, &balloon->batches[i]);
 	balloon_release_hold(balloon);
 	balloon_free_page_hint_over(balloon, reset);

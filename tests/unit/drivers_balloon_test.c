@@ -376,3 +376,28 @@ KTEST(balloon, reset_and_probe_again_in_the_middle)
 	EXPECT_EQ(t, balloon_pages(), owned);
 	EXPECT_EQ(t, device->faults, 0u);
 }
+
+static uint64_t counted_pages(void)
+{
+	return vm_event_read(VM_EVENT_balloon_inflate) - vm_event_read(VM_EVENT_balloon_deflate);
+}
+
+/* What was on its way back is the guest's again without an answer: it counts as deflated all the same. */
+KTEST(balloon, a_reset_counts_what_was_being_deflated)
+{
+	struct scripted_balloon *device = scripted_balloon(t, ALL | BIT(BALLOON_F_MUST_TELL_HOST));
+	uint64_t owned = balloon_pages(), counted = counted_pages();
+
+	REQUIRE(t, device);
+	scripted_balloon_plug(device);
+	scripted_balloon_set_target(device, 2000);
+	EXPECT(t, scripted_balloon_reaches(device, 2000, WAIT_NS));
+	EXPECT_EQ(t, counted_pages() - counted, 2000u);
+	scripted_balloon_hold_back(device, 60);
+	scripted_balloon_set_target(device, 0);
+	EXPECT(t, becomes(&device->inflated_pages, 0));
+	EXPECT_OK(t, virtio_reprobe(&device->dev));
+	EXPECT_EQ(t, balloon_pages(), owned);
+	EXPECT_EQ(t, counted_pages(), counted);
+	expect_sound(t, device);
+}
