@@ -6,6 +6,7 @@
  */
 #include "mm/page_ref.h"
 
+#include "kernel/address_space.h"
 #include "kernel/panic.h"
 #include "kernel/wait.h"
 #include "mm/lru.h"
@@ -42,7 +43,7 @@ static size_t tell_others(struct page **pages, size_t count)
 
 		DEBUG_ASSERT(load_relaxed(&page->mapcount) == 0, "pfn 0x%lx freed with %u entries", page_to_pfn(page),
 			     page->mapcount);
-		if (!hook || !hook(page))
+		if (likely(!page_is(page, PAGE_KSM | PAGE_DEVICE)) || !hook || !hook(page))
 			pages[kept++] = page;
 	}
 	return kept;
@@ -60,6 +61,8 @@ static void free_batch(struct page **pages, size_t count)
 		DEBUG_ASSERT(!page_is(page, PAGE_ISOLATED | PAGE_LOCKED), "pfn 0x%lx freed with flags 0x%x",
 			     page_to_pfn(page), page->flags);
 		memcg_uncharge(&batch, page, 1ul << orders[at]);
+		DEBUG_ASSERT(!tlb_reaches(page_to_pfn(page), 1ul << orders[at], false),
+			     "pfn 0x%lx is freed, and a CPU may still use it", page_to_pfn(page));
 		store_relaxed(&page->flags, 0);
 		free_pages(page, orders[at]);
 	}

@@ -24,7 +24,8 @@ void page_put(struct page *page);
 void page_put_many(struct page *page, uint32_t count);
 /* One reference to each of @pages, whose order is changed. */
 void page_put_all(struct page **pages, size_t count);
-/* Told of last references, before anything is done about them; true: it took the page over. Once, at boot. */
+/* Told of last references to merged and device pages, before anything is done about them; true: it took the page over.
+ * Once, at boot. */
 void page_on_last_put(bool (*hook)(struct page *page));
 
 static inline bool page_is(const struct page *page, uint32_t flag)

@@ -133,6 +133,8 @@ void device_page_free(struct page *page)
 	struct device_memory *device = device_of_pfn(page_to_pfn(page));
 
 	ASSERT(device, "pfn 0x%lx: a device's page without a device", page_to_pfn(page));
+	DEBUG_ASSERT(!tlb_reaches(page_to_pfn(page), 1, false), "pfn 0x%lx is freed, and a CPU may still use it",
+		     page_to_pfn(page));
 	store_relaxed(&page->flags, PAGE_DEVICE);
 	page->mapping = NULL;
 	page->index = 0;

@@ -130,8 +130,6 @@ bool page_last_put(struct page *page)
 {
 	struct memcg_batch batch = {0};
 
-	DEBUG_ASSERT(!tlb_reaches(page_to_pfn(page), 1ul << page_map_order(page), false),
-		     "pfn 0x%lx is freed, and a CPU may still use it", page_to_pfn(page));
 	if (page_is(page, PAGE_KSM))
 		ksm_page_gone(page);
 	if (!page_is(page, PAGE_DEVICE))

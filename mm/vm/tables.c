@@ -200,14 +200,15 @@ int table_walk(struct table_walk *walk, uint64_t start, uint64_t end)
 /* The tables below @table that lie within the range as a whole are unlinked and chained by their pages' lru. */
 static void unlink_below(uint64_t *table, unsigned int level, uint64_t start, uint64_t end, struct list_node *unlinked)
 {
-	uint64_t bytes = pte_bytes(level), at = ALIGN_DOWN(start, bytes);
+	uint64_t bytes = pte_bytes(level), at = ALIGN_DOWN(start, bytes), *entry = &table[pte_index(at, level)];
 
-	for (; at < end; at += bytes) {
-		uint64_t *entry = &table[pte_index(at, level)];
-		uint64_t *below = table_at(*entry);
+	/* Most are empty: the range reaches to the next areas. */
+	for (; at < end; at += bytes, entry++) {
+		uint64_t *below;
 
 		if (!*entry)
 			continue;
+		below = table_at(*entry);
 		if (level > 1)
 			unlink_below(below, level - 1, MAX(start, at), MIN(end, at + bytes), unlinked);
 		if (at >= start && at + bytes <= end) {

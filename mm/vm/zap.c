@@ -3,15 +3,18 @@
  *
  * Entries are emptied a table at a time; their pages are gathered, the range is flushed, and only then references are
  * put: until the flush another CPU may still write to the page. What was gathered holds its reference, so nobody takes
- * the page for unused meanwhile; its map count has fallen already.
+ * the page for unused meanwhile; its map count has fallen already. A flush costs more than a huge entry, so it waits
+ * for several of them; the space's lock is held until it is done.
  */
 #include "mm/vm/zap.h"
 
+#include "kernel/panic.h"
 #include "mm/lru.h"
 #include "mm/vm/page.h"
 
-/* One table's worth. */
-#define GATHER_MAX PTE_ENTRIES
+/* What may be left over from tables before, and one table's worth. */
+#define LEFT_OVER  64u
+#define GATHER_MAX (LEFT_OVER + PTE_ENTRIES)
 
 struct zap {
 	struct table_walk walk;
@@ -57,10 +60,13 @@ static int zap_entry(struct table_walk *walk, uint64_t address, uint64_t *entry)
 	struct page *page;
 
 	page = count_out(walk->mm, walk->area, address, old);
-	if (page)
+	if (page) {
+		DEBUG_ASSERT(zap->count < GATHER_MAX, "no room at 0x%lx", address);
 		zap->pages[zap->count++] = page;
+	}
 	if (pte_maps(old)) {
-		zap->flush_start = MIN(zap->flush_start, address);
+		if (!zap->flush_end)
+			zap->flush_start = address;
 		zap->flush_end = address + (old & PTE_HUGE ? HUGE_BYTES : PAGE_SIZE);
 	}
 	return 0;
@@ -74,26 +80,32 @@ static int zap_huge(struct table_walk *walk, uint64_t address, uint64_t *entry)
 	return zap_entry(walk, address, entry);
 }
 
-static void put_gathered(struct table_walk *walk)
+static void put_gathered(struct zap *zap)
+{
+	if (zap->flush_end)
+		address_space_flush(&zap->walk.mm->space, zap->flush_start, zap->flush_end - zap->flush_start);
+	page_put_all(zap->pages, zap->count);
+	zap->count = 0;
+	zap->flush_end = 0;
+}
+
+/* Is there room for another table's? */
+static void make_room(struct table_walk *walk)
 {
 	struct zap *zap = container_of(walk, struct zap, walk);
 
-	if (zap->flush_end)
-		address_space_flush(&walk->mm->space, zap->flush_start, zap->flush_end - zap->flush_start);
-	page_put_all(zap->pages, zap->count);
-	zap->count = 0;
-	zap->flush_start = UINT64_MAX;
-	zap->flush_end = 0;
+	if (zap->count > LEFT_OVER)
+		put_gathered(zap);
 }
 
 void zap_range(struct mm *mm, struct area *area, uint64_t start, uint64_t end)
 {
 	struct zap zap;
 
-	zap.walk = (struct table_walk){
-		.mm = mm, .area = area, .page = zap_entry, .huge = zap_huge, .between = put_gathered};
+	zap.walk =
+		(struct table_walk){.mm = mm, .area = area, .page = zap_entry, .huge = zap_huge, .between = make_room};
 	zap.count = 0;
-	zap.flush_start = UINT64_MAX;
 	zap.flush_end = 0;
 	(void)table_walk(&zap.walk, start, end);
+	put_gathered(&zap);
 }

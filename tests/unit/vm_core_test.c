@@ -135,6 +135,25 @@ KTEST(vm, unmapping_gives_pages_and_tables_back)
 	EXPECT_EQ(t, peek(at), UINT64_MAX);
 }
 
+/* Up to 64 pages wait for the next table's, which may be 512. */
+KTEST(vm, unmapping_gathers_over_tables)
+{
+	struct mm *mm = fixture_mm(t);
+	uint64_t at = fixture_area(t, mm, 4 * 512, RW), before = anon_pages();
+
+	EXPECT_OK(t, mm_madvise(mm, at, HUGE_BYTES, MADV_HUGEPAGE));
+	EXPECT_OK(t, poke(at, 1));
+	for (uint64_t i = 512; i < 512 + 63; i++)
+		EXPECT_OK(t, poke(at + i * PAGE_SIZE, 1));
+	for (uint64_t i = 1024; i < 1536 + 10; i++)
+		EXPECT_OK(t, poke(at + i * PAGE_SIZE, 1));
+	EXPECT_EQ(t, anon_pages(), before + 512 + 63 + 512 + 10);
+	EXPECT_OK(t, mm_unmap(mm, at, 4 * HUGE_BYTES));
+	EXPECT_EQ(t, anon_pages(), before);
+	EXPECT_EQ(t, poke(at, 2), -EFAULT);
+	EXPECT_OK(t, mm_check(mm));
+}
+
 KTEST(vm, a_fork_shares_until_one_writes)
 {
 	struct mm *parent = fixture_mm(t), *child;
