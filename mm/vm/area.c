@@ -38,6 +38,7 @@ struct area *area_find(struct mm *mm, uint64_t address)
 {
 	struct area *area = area_at_or_after(mm, address);
 
+	DEBUG_ASSERT(mutex_is_mine(&mm->lock), "areas are looked at without their space's lock");
 	return area && area->start <= address ? area : NULL;
 }
 
