@@ -4,6 +4,7 @@
 #include "kernel/machine.h"
 #include "lib/parse.h"
 #include "lib/string.h"
+#include "mm/memory.h"
 #include "mm/vm/commands.h"
 #include "mm/vm/consumers.h"
 #include "mm/vm/device.h"
@@ -244,7 +245,7 @@ int mm_run_migrate(struct request *request)
 		moved = device_migrate_to(request->mm, request->start, request->bytes, device);
 	} else if (strcmp(where, "ram") == 0) {
 		moved = device_migrate_back(request->mm, request->start, request->bytes);
-	} else if (parse_u64(where, &node) == 0 && node < MACHINE_MAX_NODES) {
+	} else if (parse_u64(where, &node) == 0 && node < memory.nr_nodes) {
 		moved = move_to_node(request, (int)node);
 	} else {
 		sink_printf(request->out, "mm: %s: a device's name, ram, or a node's number was expected\n", where);

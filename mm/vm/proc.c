@@ -37,12 +37,13 @@ const char *area_name(const struct area *area, char name[32])
 
 void area_show_line(struct sink *out, const struct area *area, const char *end)
 {
-	char name[32];
+	char name[32], place[73];
 
-	sink_printf(out, "%08lx-%08lx %c%c-%c %08lx 00:00 0 %s%s", area->start, area->end,
-		    area->flags & AREA_READ ? 'r' : '-', area->flags & AREA_WRITE ? 'w' : '-',
-		    area->flags & AREA_SHARED ? 's' : 'p', area->ops ? area->index << PAGE_SHIFT : 0,
-		    area_name(area, name), end);
+	format(place, sizeof(place), "%08lx-%08lx %c%c-%c %08lx 00:00 0", area->start, area->end,
+	       area->flags & AREA_READ ? 'r' : '-', area->flags & AREA_WRITE ? 'w' : '-',
+	       area->flags & AREA_SHARED ? 's' : 'p', area->ops ? area->index << PAGE_SHIFT : 0);
+	/* Names begin in column 73. */
+	sink_printf(out, "%-*s %s%s", area->ops ? 72 : 0, place, area_name(area, name), end);
 }
 
 int maps_show(struct sink *out, void *context)

@@ -7,6 +7,7 @@
 #include "kernel/memory.h"
 #include "lib/parse.h"
 #include "mm/memory.h"
+#include "mm/vm/consumers.h"
 #include "mm/vm/page.h"
 #include "mm/vm/proc.h"
 #include "mm/vm/tables.h"
@@ -20,8 +21,8 @@ static uint64_t pages_of(uint64_t value)
 
 struct smaps {
 	struct table_walk walk;
-	uint64_t resident, shared, shared_dirty, private, private_dirty, referenced, anon, lazy_free, huge, parked;
-	uint64_t proportional; /* in 1/4096 pages */
+	uint64_t resident, shared, shared_dirty, private, private_dirty, referenced, anon, ksm, lazy_free, huge, parked;
+	uint64_t proportional, proportional_dirty; /* in 1/4096 pages */
 };
 
 static int smaps_entry(struct table_walk *walk, uint64_t address, uint64_t *entry)
@@ -39,11 +40,13 @@ static int smaps_entry(struct table_walk *walk, uint64_t address, uint64_t *entr
 		mapped = DIV_ROUND_UP(mapped, PTE_ENTRIES);
 	smaps->resident += pages;
 	smaps->proportional += pages * 4096 / MAX(mapped, 1u);
+	smaps->proportional_dirty += dirty ? pages * 4096 / MAX(mapped, 1u) : 0;
 	*(mapped > 1 ? dirty ? &smaps->shared_dirty : &smaps->shared
 	  : dirty    ? &smaps->private_dirty
 		     : &smaps->private) += pages;
 	smaps->referenced += value & PTE_ACCESSED ? pages : 0;
 	smaps->anon += page_owner_is_anon(page) ? pages : 0;
+	smaps->ksm += page_is(page, PAGE_KSM) ? pages : 0;
 	smaps->lazy_free += page_is(page, PAGE_LAZY_FREE) ? pages : 0;
 	smaps->huge += value & PTE_HUGE ? pages : 0;
 	return 0;
@@ -51,7 +54,7 @@ static int smaps_entry(struct table_walk *walk, uint64_t address, uint64_t *entr
 
 static void show_kib(struct sink *out, const char *name, uint64_t pages)
 {
-	sink_printf(out, "%-16s %8lu kB\n", name, pages * 4);
+	sink_printf(out, "%-16s%8lu kB\n", name, pages * 4);
 }
 
 static void show_flags(struct sink *out, uint32_t flags)
@@ -63,10 +66,10 @@ static void show_flags(struct sink *out, uint32_t flags)
 		     {AREA_PFNMAP, "pf"},    {AREA_MIXEDMAP, "mm"},  {AREA_HUGE, "hg"},	  {AREA_NOHUGE, "nh"},
 		     {AREA_MERGEABLE, "mg"}, {AREA_SOFT_DIRTY, "sd"}};
 
-	sink_printf(out, "VmFlags:");
+	sink_printf(out, "VmFlags: ");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (flags & names[i].flag)
-			sink_printf(out, " %s", names[i].name);
+			sink_printf(out, "%s ", names[i].name);
 	sink_printf(out, "\n");
 }
 
@@ -77,18 +80,27 @@ static void show_smaps(struct sink *out, const struct smaps *smaps, const struct
 	area_show_line(out, area, "\n");
 	show_kib(out, "Size:", pages);
 	show_kib(out, "KernelPageSize:", 1);
+	show_kib(out, "MMUPageSize:", 1);
 	show_kib(out, "Rss:", smaps->resident);
-	sink_printf(out, "%-16s %8lu kB\n", "Pss:", smaps->proportional / 1024);
+	sink_printf(out, "%-16s%8lu kB\n", "Pss:", smaps->proportional / 1024);
+	sink_printf(out, "%-16s%8lu kB\n", "Pss_Dirty:", smaps->proportional_dirty / 1024);
 	show_kib(out, "Shared_Clean:", smaps->shared);
 	show_kib(out, "Shared_Dirty:", smaps->shared_dirty);
 	show_kib(out, "Private_Clean:", smaps->private);
 	show_kib(out, "Private_Dirty:", smaps->private_dirty);
 	show_kib(out, "Referenced:", smaps->referenced);
 	show_kib(out, "Anonymous:", smaps->anon);
+	show_kib(out, "KSM:", smaps->ksm);
 	show_kib(out, "LazyFree:", smaps->lazy_free);
 	show_kib(out, "AnonHugePages:", smaps->huge);
+	show_kib(out, "ShmemPmdMapped:", 0);
+	show_kib(out, "FilePmdMapped:", 0);
+	show_kib(out, "Shared_Hugetlb:", 0);
+	show_kib(out, "Private_Hugetlb:", 0);
 	show_kib(out, "Swap:", smaps->parked);
+	show_kib(out, "SwapPss:", smaps->parked);
 	show_kib(out, "Locked:", area->flags & AREA_LOCKED ? smaps->resident : 0);
+	sink_printf(out, "%-16s%8d\n", "THPeligible:", !area->ops && pages >= PTE_ENTRIES && thp_wanted(area));
 	show_flags(out, area->flags);
 }
 
@@ -186,7 +198,7 @@ int pagemap_show(struct sink *out, void *context)
 
 struct numa_maps {
 	struct table_walk walk;
-	uint64_t anon, dirty, mapped_most, by_node[MACHINE_MAX_NODES];
+	uint64_t pages, anon, dirty, active, mapped_most, by_node[MACHINE_MAX_NODES];
 };
 
 static int numa_maps_entry(struct table_walk *walk, uint64_t address, uint64_t *entry)
@@ -197,11 +209,32 @@ static int numa_maps_entry(struct table_walk *walk, uint64_t address, uint64_t *
 
 	if (!page)
 		return 0;
+	maps->pages += pages;
 	maps->anon += page_owner_is_anon(page) ? pages : 0;
-	maps->dirty += (value & PTE_DIRTY) ? pages : 0;
+	maps->dirty += (value & PTE_DIRTY) || page_is(page, PAGE_DIRTY) ? pages : 0;
+	maps->active += page_is(page, PAGE_ACTIVE | PAGE_UNEVICTABLE | PAGE_MLOCKED) ? pages : 0;
 	maps->mapped_most = MAX(maps->mapped_most, (uint64_t)load_relaxed(&page->mapcount));
 	maps->by_node[page_node(page)] += pages;
 	return 0;
+}
+
+/* Each figure only where it says more than the others do, as in Linux. */
+static void show_numa_pages(struct sink *out, const struct numa_maps *maps)
+{
+	if (maps->anon)
+		sink_printf(out, " anon=%lu", maps->anon);
+	if (maps->dirty)
+		sink_printf(out, " dirty=%lu", maps->dirty);
+	if (maps->pages != maps->anon && maps->pages != maps->dirty)
+		sink_printf(out, " mapped=%lu", maps->pages);
+	if (maps->mapped_most > 1)
+		sink_printf(out, " mapmax=%lu", maps->mapped_most);
+	if (maps->active < maps->pages)
+		sink_printf(out, " active=%lu", maps->active);
+	for (size_t node = 0; node < MACHINE_MAX_NODES; node++)
+		if (maps->by_node[node])
+			sink_printf(out, " N%zu=%lu", node, maps->by_node[node]);
+	sink_printf(out, " kernelpagesize_kB=4");
 }
 
 static void show_numa_maps(struct sink *out, const struct numa_maps *maps, const struct area *area)
@@ -215,16 +248,9 @@ static void show_numa_maps(struct sink *out, const struct numa_maps *maps, const
 		sink_printf(out, "bind:%d", area->policy_node);
 	if (area->ops)
 		sink_printf(out, " file=%s", area_name(area, name));
-	if (maps->anon)
-		sink_printf(out, " anon=%lu", maps->anon);
-	if (maps->dirty)
-		sink_printf(out, " dirty=%lu", maps->dirty);
-	if (maps->mapped_most > 1)
-		sink_printf(out, " mapmax=%lu", maps->mapped_most);
-	for (size_t node = 0; node < MACHINE_MAX_NODES; node++)
-		if (maps->by_node[node])
-			sink_printf(out, " N%zu=%lu", node, maps->by_node[node]);
-	sink_printf(out, " kernelpagesize_kB=4\n");
+	if (maps->pages)
+		show_numa_pages(out, maps);
+	sink_printf(out, "\n");
 }
 
 int numa_maps_show(struct sink *out, void *context)

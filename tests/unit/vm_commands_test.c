@@ -3,6 +3,7 @@
  */
 #include "kernel/shell.h"
 #include "lib/string.h"
+#include "mm/memory.h"
 #include "mm/vm/device.h"
 #include "mm/vm/page.h"
 #include "tests/unit/vm_fixture.h"
@@ -98,6 +99,8 @@ KTEST(vm_commands, rights_taken_away_are_missed)
 	EXPECT_OK(t, mm_line("protect 0x%lx 4K r", at));
 	EXPECT_EQ(t, mm_line("write 0x%lx 1 x", at), 1);
 	EXPECT_OK(t, mm_line("read 0x%lx", at));
+	EXPECT_EQ(t, mm_line("migrate 0x%lx 8K %u", at, memory.nr_nodes), 1); /* there is no such node */
+	EXPECT(t, strstr(output, "was expected"));
 	EXPECT_OK(t, mm_line("protect 0x%lx 4K none", at));
 	EXPECT_EQ(t, mm_line("read 0x%lx", at), 1);
 	EXPECT_OK(t, mm_line("write 0x%lx 1 x", at + PAGE_SIZE));

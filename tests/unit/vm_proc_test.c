@@ -44,16 +44,56 @@ KTEST(vm_proc, smaps_counts_what_is_there)
 	EXPECT_EQ(t, device_migrate_to(mm, at, PAGE_SIZE, device), 1);
 	show("smaps");
 	EXPECT(t, strstr(shown, "100000000000-100000008000 rw-p 00000000 00:00 0 \n"));
-	EXPECT(t, strstr(shown, "Size:                  32 kB\n"));
-	EXPECT(t, strstr(shown, "Rss:                   16 kB\n"));
-	EXPECT(t, strstr(shown, "Private_Dirty:         16 kB\n"));
-	EXPECT(t, strstr(shown, "Anonymous:             16 kB\n"));
-	EXPECT(t, strstr(shown, "VmFlags: rd wr sd\n"));
+	EXPECT(t, strstr(shown, "Size:                 32 kB\n"));
+	EXPECT(t, strstr(shown, "Rss:                  16 kB\n"));
+	EXPECT(t, strstr(shown, "Private_Dirty:        16 kB\n"));
+	EXPECT(t, strstr(shown, "Anonymous:            16 kB\n"));
+	EXPECT(t, strstr(shown, "VmFlags: rd wr sd \n"));
 	show("numa_maps");
-	EXPECT(t, strstr(shown, "100000000000 default anon=3 dirty=3 N"));
+	EXPECT(t, strstr(shown, "100000000000 default anon=3 dirty=3 active=0 N"));
 	show("status");
 	EXPECT(t, strstr(shown, "RssDevice:\t       4 kB\n"));
 	EXPECT_STR(t, show("maps"), "100000000000-100000008000 rw-p 00000000 00:00 0 \n");
+}
+
+/* As Linux 6.18 writes it, to the column. */
+KTEST(vm_proc, the_text_is_linuxs)
+{
+	struct device_memory *device = fixture_coherent(t, 1);
+	struct mm *mm = fixture_mm(t);
+	struct mapping_request request = {.bytes = PAGE_SIZE, .flags = RW, .ops = &device_area_ops, .object = device};
+
+	(void)fixture_area(t, mm, 8, RW);
+	EXPECT_STR(t, show("smaps"),
+		   "100000000000-100000008000 rw-p 00000000 00:00 0 \n"
+		   "Size:                 32 kB\n"
+		   "KernelPageSize:        4 kB\n"
+		   "MMUPageSize:           4 kB\n"
+		   "Rss:                   0 kB\n"
+		   "Pss:                   0 kB\n"
+		   "Pss_Dirty:             0 kB\n"
+		   "Shared_Clean:          0 kB\n"
+		   "Shared_Dirty:          0 kB\n"
+		   "Private_Clean:         0 kB\n"
+		   "Private_Dirty:         0 kB\n"
+		   "Referenced:            0 kB\n"
+		   "Anonymous:             0 kB\n"
+		   "KSM:                   0 kB\n"
+		   "LazyFree:              0 kB\n"
+		   "AnonHugePages:         0 kB\n"
+		   "ShmemPmdMapped:        0 kB\n"
+		   "FilePmdMapped:         0 kB\n"
+		   "Shared_Hugetlb:        0 kB\n"
+		   "Private_Hugetlb:       0 kB\n"
+		   "Swap:                  0 kB\n"
+		   "SwapPss:               0 kB\n"
+		   "Locked:                0 kB\n"
+		   "THPeligible:           0\n"
+		   "VmFlags: rd wr sd \n");
+	EXPECT_STR(t, show("numa_maps"), "100000000000 default\n");
+	EXPECT(t, mm_map(mm, &request) > 0);
+	EXPECT(t, strstr(show("maps"),
+			 "100000008000-100000009000 rw-p 00000000 00:00 0                          device\n"));
 }
 
 KTEST(vm_proc, smaps_of_huge_and_shared_pages)
@@ -62,11 +102,11 @@ KTEST(vm_proc, smaps_of_huge_and_shared_pages)
 	uint64_t at = fixture_area(t, mm, 512, RW | AREA_HUGE);
 
 	EXPECT_OK(t, poke(at, 1));
-	EXPECT(t, strstr(show("smaps"), "AnonHugePages:       2048 kB\n"));
+	EXPECT(t, strstr(show("smaps"), "AnonHugePages:      2048 kB\n"));
 	(void)fixture_fork(t, mm);
 	show("smaps");
-	EXPECT(t, strstr(shown, "Shared_Dirty:        2048 kB\n"));
-	EXPECT(t, strstr(shown, "Pss:                 1024 kB\n"));
+	EXPECT(t, strstr(shown, "Shared_Dirty:       2048 kB\n"));
+	EXPECT(t, strstr(shown, "Pss:                1024 kB\n"));
 }
 
 /* The word of pagemap for an address, 0: no line. */
@@ -115,13 +155,13 @@ KTEST(vm_proc, clear_refs_forgets_use)
 	uint64_t at = fixture_area(t, mm, 2, RW);
 
 	EXPECT_OK(t, poke(at, 1));
-	EXPECT(t, strstr(show("smaps"), "Referenced:             4 kB\n"));
+	EXPECT(t, strstr(show("smaps"), "Referenced:            4 kB\n"));
 	EXPECT_OK(t, clear_refs("3"));
-	EXPECT(t, strstr(show("smaps"), "Referenced:             4 kB\n"));
+	EXPECT(t, strstr(show("smaps"), "Referenced:            4 kB\n"));
 	EXPECT_OK(t, clear_refs("1"));
-	EXPECT(t, strstr(show("smaps"), "Referenced:             0 kB\n"));
+	EXPECT(t, strstr(show("smaps"), "Referenced:            0 kB\n"));
 	EXPECT_EQ(t, peek(at), 1u);
-	EXPECT(t, strstr(show("smaps"), "Referenced:             4 kB\n"));
+	EXPECT(t, strstr(show("smaps"), "Referenced:            4 kB\n"));
 }
 
 KTEST(vm_proc, the_directory_goes_with_the_space)
