@@ -119,6 +119,13 @@ static bool read_resources(const struct acpi_table *resources, struct machine_vi
 	return has_line && device->address && device->bytes >= MACHINE_VIRTIO_MMIO_LEAST;
 }
 
+static bool is_named(const struct acpi_table *aml, uint32_t at, const char *name)
+{
+	struct acpi_table found = part(aml, at + 1, 4);
+
+	return found.bytes && memcmp(found.bytes, name, 4) == 0;
+}
+
 /* The names behind a _HID at @at, up to what is no name of data. */
 static bool read_device(const struct acpi_table *aml, uint32_t at, struct machine_virtio_mmio *device)
 {
@@ -127,7 +134,7 @@ static bool read_device(const struct acpi_table *aml, uint32_t at, struct machin
 
 		if (!bytes)
 			return false;
-		if (memcmp(part(aml, at + 1, 4).bytes, "_CRS", 4) == 0 && acpi_u8(aml, at + 5) == AML_BUFFER) {
+		if (is_named(aml, at, "_CRS") && acpi_u8(aml, at + 5) == AML_BUFFER) {
 			struct acpi_table resources = buffer_content(aml, at + 5, bytes);
 
 			return read_resources(&resources, device);

@@ -20,7 +20,7 @@ struct zap {
 	struct table_walk walk;
 	uint64_t flush_start, flush_end;
 	size_t count;
-	struct page *pages[GATHER_MAX];
+	struct page **pages; /* GATHER_MAX */
 };
 
 /* The page of an entry that was taken out, counted out, its reference still there; NULL: nobody counts it. */
@@ -100,12 +100,12 @@ static void make_room(struct table_walk *walk)
 
 void zap_range(struct mm *mm, struct area *area, uint64_t start, uint64_t end)
 {
-	struct zap zap;
+	struct page *pages[GATHER_MAX];
+	struct zap zap = {
+		.walk = {.mm = mm, .area = area, .page = zap_entry, .huge = zap_huge, .between = make_room},
+		.pages = pages,
+	};
 
-	zap.walk =
-		(struct table_walk){.mm = mm, .area = area, .page = zap_entry, .huge = zap_huge, .between = make_room};
-	zap.count = 0;
-	zap.flush_end = 0;
 	(void)table_walk(&zap.walk, start, end);
 	put_gathered(&zap);
 }
