@@ -10,6 +10,9 @@
  * given back early, but none that the device has not answered: it may yet decide to skip it, and would skip what
  * somebody has written meanwhile. Kept are only whole pageblocks, and the reserve stays free.
  *
+ * The next command may come without a done that we saw (the host gives a migration up and begins another). It knows
+ * nothing of what earlier ones were told, so blocks that are still kept are told again, and first.
+ *
  * What comes back early is written to first (5.5.6.5.1): only then is it the guest's content that counts, here and at
  * the other host. With PAGE_POISON all that comes back is filled with the poison, for the other host has zeroes there;
  * nothing asks for a fill before a block is told, and a device (QEMU) skips it whatever the poison is.
@@ -53,6 +56,7 @@ static uint64_t release_kept(struct balloon *balloon, uint64_t wanted)
 		free_pages(page, balloon_block_order(block));
 		pages += balloon_block_pages(block);
 	}
+	hint->nr_old = MIN(hint->nr_old, hint->nr_kept);
 	store_relaxed(&hint->kept_pages, hint->kept_pages - pages);
 	return pages;
 }
@@ -61,6 +65,16 @@ static void keep(struct balloon_free_page_hint *hint, uint64_t block)
 {
 	hint->kept[hint->nr_kept++] = block;
 	store_relaxed(&hint->kept_pages, hint->kept_pages + balloon_block_pages(block));
+}
+
+/* A block that an earlier command was told; the last one kept takes its place. */
+static uint64_t take_old(struct balloon_free_page_hint *hint)
+{
+	uint64_t block = hint->kept[--hint->nr_old];
+
+	hint->kept[hint->nr_old] = hint->kept[--hint->nr_kept];
+	store_relaxed(&hint->kept_pages, hint->kept_pages - balloon_block_pages(block));
+	return block;
 }
 
 static bool is_message(const struct balloon_free_page_hint *hint, const void *token)
@@ -82,8 +96,10 @@ static void take_answers(struct balloon *balloon)
 }
 
 /* A block for the host, or 0: nothing is left that may be taken. */
-static uint64_t take_block(const struct balloon_free_page_hint *hint)
+static uint64_t take_block(struct balloon_free_page_hint *hint)
 {
+	if (hint->nr_old)
+		return take_old(hint);
 	if (hint->nr_kept + hint->nr_in_flight >= hint->most_blocks || balloon_takeable_pages() < 2u << MAX_ORDER)
 		return 0;
 	for (unsigned int order = MAX_ORDER; order >= PAGEBLOCK_ORDER; order--) {
@@ -165,6 +181,7 @@ static int begin(struct balloon *balloon, uint32_t id)
 		return 0;
 	}
 	hint->commands++;
+	hint->nr_old = hint->nr_kept;
 	hint->done = false;
 	hint->supplying = true;
 	return say(balloon, 0, id);

@@ -158,6 +158,7 @@ struct balloon_free_page_hint { /* balloon_free_page_hint.c */
 	uint32_t cmd_id;    /* the last that the host gave */
 	uint64_t *kept;	    /* [most_blocks], answered by the device; NULL until the first command */
 	unsigned int nr_kept, nr_in_flight, most_blocks;
+	unsigned int nr_old; /* of those kept, the first so many are of an earlier command */
 	uint64_t kept_pages; /* atomic */
 	uint64_t told_pages, commands, looked_ns;
 	struct shrinker shrinker;

@@ -8,15 +8,19 @@ from ballonet_lib import balloon, migration, paths
 
 MIB = 1 << 20
 TOUCHED = 640
-HEAD_START = 2  # seconds: the guest of a busy machine says late what is free
+
+
+def wait_for(guest, is_true):
+    """Until that holds of what the guest says of its balloon."""
+    deadline = time.monotonic() + 60
+    while not is_true(balloon.numbers(guest.sh("cat /proc/balloon").output)):
+        assert time.monotonic() < deadline, guest.sh("cat /proc/balloon").output
+        time.sleep(0.05)
 
 
 def wait_for_kept(guest):
     """What was told is the guest's again."""
-    deadline = time.monotonic() + 60
-    while balloon.numbers(guest.sh("cat /proc/balloon").output)["hint_kept_pages"]:
-        assert time.monotonic() < deadline, guest.sh("cat /proc/balloon").output
-        time.sleep(0.2)
+    wait_for(guest, lambda figures: not figures["hint_kept_pages"])
 
 
 def pages_full_of(guest, pattern, size):
@@ -36,7 +40,7 @@ def test_memory_arrives(boot, request, hinting):
     source = boot(memory="1G", smp=2, **options)
     assert source.sh(f"run touch size={TOUCHED}M").status == 0
     source.send("run patterns seconds=12 size=16M\n")
-    target, moved = migration.move(source, request.node.name + "-target", head_start=HEAD_START if hinting else 0)
+    target, moved = migration.move(source, request.node.name + "-target", left=TOUCHED * MIB // 8 if hinting else None)
     with contextlib.closing(target):
         assert "patterns:" not in source.console, "it was over before it was moved"
         report = target.expect(r"patterns: .* (\d+) wrong\n(?:\[.*\n)*=> (-?\d+)\n", 120)
@@ -55,12 +59,12 @@ def test_host_that_asks_twice(boot, request):
     assert source.sh(f"run touch size={TOUCHED}M").status == 0
     source.qmp("migrate-set-parameters", max_bandwidth=1 << 20)
     source.qmp("migrate", uri="exec:cat >/dev/null")
-    time.sleep(0.5)
+    wait_for(source, lambda figures: figures["hint_told_pages"])
     source.qmp("migrate_cancel")
     while source.qmp("query-migrate")["status"] != "cancelled":
         time.sleep(0.05)
     assert source.sh(f"run touch size={TOUCHED}M").status == 0
-    target, moved = migration.move(source, request.node.name + "-target", head_start=HEAD_START)
+    target, moved = migration.move(source, request.node.name + "-target", left=TOUCHED * MIB // 8)
     with contextlib.closing(target):
         assert moved.skipped_pages * 4096 > TOUCHED * MIB * 3 // 4
         assert balloon.numbers(target.sh("cat /proc/balloon").output)["hint_commands"] >= 2
@@ -71,7 +75,7 @@ def test_poison_is_there_when_it_arrives(boot, request):
     pattern, touched = 0x600DCAFE, 320
     source = boot(memory="512M", smp=2, balloon="free-page-hint=on", append=f"virtio_balloon.poison={pattern:#x}")
     assert source.sh(f"run touch size={touched}M").status == 0
-    target, moved = migration.move(source, request.node.name + "-target", head_start=HEAD_START)
+    target, moved = migration.move(source, request.node.name + "-target", left=touched * MIB // 8)
     with contextlib.closing(target):
         assert moved.skipped_pages * 4096 > touched * MIB * 3 // 4
         wait_for_kept(target)

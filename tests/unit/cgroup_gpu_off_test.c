@@ -24,6 +24,6 @@ KTEST(gpucg_off, callers_run_unchanged)
 	gpucg_uncharge(gpucg, bucket, 1);
 	gpucg_put(gpucg);
 	EXPECT_STR(t, gpucg_path(gpucg, path, sizeof(path)), "-");
-	EXPECT_STR(t, file(ROOT "/off/cgroup.controllers"), "\n");
+	EXPECT_STR(t, file(ROOT "/off/cgroup.controllers"), "memory\n");
 	EXPECT_STR(t, file(ROOT "/off/gpu.memory.current"), "(error)");
 }

@@ -81,6 +81,27 @@ KTEST(balloon_free_page_hint, blocks_are_told_between_id_and_stop_and_kept_until
 	EXPECT_OK(t, memory_check());
 }
 
+KTEST(balloon_free_page_hint, another_command_without_done_is_told_of_what_is_kept)
+{
+	uint64_t before = hinted_pages(), told[2];
+	struct scripted_balloon *device = hinting_device(t);
+
+	REQUIRE(t, device);
+	for (uint32_t i = 0; i < 2; i++) {
+		told[i] = load_relaxed(&device->hinted_pages);
+		scripted_balloon_command(device, 7 + i);
+		EXPECT(t, ids_told(device, 2 * i + 2));
+		told[i] = load_relaxed(&device->hinted_pages) - told[i];
+	}
+	/* Other tests' threads may have taken a block or two meanwhile. */
+	EXPECT(t, told[0] > 10 * PAGEBLOCK_PAGES && told[1] + 4 * PAGEBLOCK_PAGES > told[0]);
+	EXPECT(t, hinted_pages() < before + told[0] + told[1]);
+	scripted_balloon_command(device, 1);
+	EXPECT(t, all_back(before));
+	EXPECT_EQ(t, device->faults, 0u);
+	EXPECT_OK(t, memory_check());
+}
+
 KTEST(balloon_free_page_hint, what_is_kept_is_given_back_when_memory_is_short)
 {
 	uint64_t before = hinted_pages();

@@ -14,7 +14,8 @@ from .ending import Ending, Kind
 from .guest import Guest, GuestError
 
 BANDWIDTH = 64 << 30  # as fast as it goes
-SLOW = 4 << 20
+SLOW = 1 << 20
+PATIENCE = 60  # seconds: for the guest to say what is free
 DOWNTIME_MS = 2000  # allowed: the guest dirties its memory as fast as it can
 
 
@@ -46,16 +47,23 @@ def receiver(source, name):
     return Guest(machine, name, source.cmdline), directory, address
 
 
-def migrate(source, target, address, timeout=120.0, head_start=0.0):
+def wait_for_hints(source, left):
+    deadline = time.monotonic() + PATIENCE
+    while source.qmp("query-migrate").get("ram", {}).get("remaining", left + 1) > left and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def migrate(source, target, address, timeout=120.0, left=None):
     """Moves @source to @target, which is started and waits at @address. Raises GuestError if QEMU does not manage.
 
-    For @head_start seconds QEMU sends slowly, so that the guest is first: what it says is free by then is not sent.
+    With @left QEMU sends slowly until no more bytes than that are to be sent, so that the guest is first: what it says
+    is free by then is not sent.
     """
     target.qmp("query-status")  # it listens by now
-    source.qmp("migrate-set-parameters", max_bandwidth=SLOW if head_start else BANDWIDTH, downtime_limit=DOWNTIME_MS)
+    source.qmp("migrate-set-parameters", max_bandwidth=SLOW if left else BANDWIDTH, downtime_limit=DOWNTIME_MS)
     source.qmp("migrate", uri=address)
-    if head_start:
-        time.sleep(head_start)
+    if left:
+        wait_for_hints(source, left)
         source.qmp("migrate-set-parameters", max_bandwidth=BANDWIDTH)
     deadline = time.monotonic() + timeout
     while True:
@@ -73,12 +81,12 @@ def migrate(source, target, address, timeout=120.0, head_start=0.0):
                  info["total-time"] / 1e3, info["downtime"] / 1e3)
 
 
-def move(source, name, timeout=120.0, head_start=0.0):
+def move(source, name, timeout=120.0, left=None):
     """(the guest at its new host, Moved); @source is over then."""
     target, directory, address = receiver(source, name)
     try:
         target.start()
-        moved = migrate(source, target, address, timeout, head_start)
+        moved = migrate(source, target, address, timeout, left)
     except BaseException:
         target.close()
         raise
