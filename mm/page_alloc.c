@@ -398,24 +398,6 @@ static ALWAYS_INLINE bool is_at_hand(const struct zone *nearest, uint32_t gfp)
 	return likely(!(gfp & (GFP_DMA | GFP_DMA32))) && likely(nearest->type != ZONE_MOVABLE || (gfp & GFP_MOVABLE));
 }
 
-/*
- * The nearest zone's magazine is empty. If the zone is so low that it gives nothing while the request has nothing to
- * lose, neither does the walk below look there: to the next of the node's magazines.
- */
-static NOINLINE struct page *alloc_further(struct node *node, uint32_t gfp, unsigned int order)
-{
-	enum migratetype mt = migratetype_of(gfp);
-	struct zone **at = node->zonelist;
-	uint32_t index;
-
-	while (zone_free_pages(*at) < watermark_pages(*at, WATERMARK_LOW) && at[1] && at[1]->node == node->id) {
-		at++;
-		if (pcp_take_common(*at, order, mt, owner_of(gfp), &index))
-			return prepare(*at, index, gfp, order, mt);
-	}
-	return allocate(node, gfp, order);
-}
-
 /* Most requests end at the nearest zone's magazine, before there is need for a description of them. */
 static ALWAYS_INLINE struct page *alloc_common(struct node *node, uint32_t gfp, unsigned int order)
 {
@@ -426,7 +408,7 @@ static ALWAYS_INLINE struct page *alloc_common(struct node *node, uint32_t gfp, 
 	if (!is_at_hand(nearest, gfp))
 		return allocate(node, gfp, order);
 	if (unlikely(!pcp_take_common(nearest, order, mt, owner_of(gfp), &index)))
-		return alloc_further(node, gfp, order);
+		return allocate(node, gfp, order);
 	return prepare(nearest, index, gfp, order, mt);
 }
 
