@@ -98,6 +98,7 @@ KTEST(balloon_free_page_hint, another_command_without_done_is_told_of_what_is_ke
 	EXPECT(t, hinted_pages() < before + told[0] + told[1]);
 	scripted_balloon_command(device, 1);
 	EXPECT(t, all_back(before));
+	EXPECT_OK(t, balloon_check()); /* and the worker is through with what it did */
 	EXPECT_EQ(t, device->faults, 0u);
 	EXPECT_OK(t, memory_check());
 }
