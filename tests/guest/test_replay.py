@@ -1,5 +1,6 @@
 """Recordings: taken out of a guest, read as the documentation says, and replayed by another one and by the hosted build."""
 import json
+import os
 import struct
 import subprocess
 
@@ -16,7 +17,7 @@ WORKLOAD = ["churn", "threads=2", "fill=80", "operations=6000", "seed=3"]
 def recording(tmp_path_factory):
     images.build_for(Machine())
     path = tmp_path_factory.mktemp("recordings") / "churn"
-    command_record.record(WORKLOAD, str(path), memory="128M")
+    command_record.record(WORKLOAD, str(path), memory="128M", name=f"record-{os.getpid()}")  # shards run side by side
     return path
 
 

@@ -18,7 +18,7 @@ def kvm_trouble(mode, qemu):
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm is not there or may not be opened"
     probe = Machine(memory="256M", accel="kvm", mode=mode, qemu=qemu, balloon="off")
-    ending, _ = guests.run_to_end(probe, "accel-probe", 'run="exit 0"', PROBE_SECONDS)
+    ending, _ = guests.run_to_end(probe, f"accel-probe-{os.getpid()}", 'run="exit 0"', PROBE_SECONDS)
     return "" if ending.kind is Kind.PASSED else f"a guest did not come through under it ({ending.detail})"
 
 

@@ -35,12 +35,12 @@ def fetch(guest, output):
     os.remove(paths.absolute(piece))
 
 
-def record(words, output, memory="512M", smp=2, real_time=False, timeout=900):
+def record(words, output, memory="512M", smp=2, real_time=False, timeout=900, name="record"):
     """What the guest said of the recording. Raises GuestError; SystemExit with what it said if the workload failed."""
     clock = {} if real_time else {"accel": "tcg,thread=single", "extra": ["-icount", "shift=0,sleep=off"]}
     line = "record " + " ".join(words)
     machine = Machine(memory=memory, smp=smp, balloon="off", append=f'run="{line}; echo status $?; echo {READY}"', **clock)
-    with Guest(machine, "record") as guest:
+    with Guest(machine, name) as guest:
         guest.wait_ready(timeout)
         said = [text for text in guest.console.splitlines() if text.startswith("record: ")]
         if not re.search(r"^status 0$", guest.console, re.MULTILINE) or not said:
