@@ -12,8 +12,6 @@
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "mm/buddy.h"
-#include "mm/highatomic.h"
-#include "mm/hinting.h"
 #include "mm/memory.h"
 #include "mm/page_alloc_internal.h"
 #include "mm/pcp.h"

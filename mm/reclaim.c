@@ -4,8 +4,8 @@
  * A pass takes batches from the tail of the zones' inactive lists, from each in proportion to its length, so that pages
  * of one age go together. A page that was used meanwhile becomes active, the others' owners are asked to free them;
  * those that cannot go back to the head. When a zone's active list is the longer one, its tail is moved over, but for
- * what was used. Shrinkers are asked in proportion; the slabs that this empties count as
- * freed pages, so that a pass which found nothing else is no failure.
+ * what was used. Shrinkers are asked in proportion; the slabs that this empties count as freed pages, so that a pass
+ * which found nothing else is no failure.
  */
 #include "mm/reclaim.h"
 
