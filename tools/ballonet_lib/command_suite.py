@@ -46,6 +46,13 @@ def run_process(argv, log, timeout, **environment):
         return status, file.read()
 
 
+def sanitizer_report(output):
+    """The first finding, whole enough to act on where the log itself is out of reach."""
+    lines = output.splitlines()
+    start = next((i for i, line in enumerate(lines) if "ERROR: " in line or "WARNING: Thread" in line), len(lines))
+    return [line for line in lines[start:start + 60] if line.strip()]
+
+
 def hosted(mode, pattern, variant=""):
     """The unit tests as a Linux program. A sanitizer's finding is a status of its own and no whole KTAP."""
     status, output = run_process([f"build/{mode}/ballonet-tests{variant}", pattern], f"{mode}{variant}.log", LIMIT,
@@ -58,7 +65,7 @@ def hosted(mode, pattern, variant=""):
     if status != 0 or report.problems:
         ended = "time-out" if status is None else f"status {status}"
         result.lines += [f"{ended}; see build/test/{mode}{variant}.log"] + report.problems[:5]
-        result.lines += [line for line in output.splitlines() if "ERROR:" in line or "WARNING: Thread" in line][:3]
+        result.lines += sanitizer_report(output)
         result.failed = max(result.failed, 1)
     return result
 
