@@ -51,6 +51,18 @@ static inline void block_set_remove(const struct block_set_shape *shape, uint64_
 	}
 }
 
+/* Of the members in the lowest level's word @at only @bits stay. */
+static inline void block_set_keep(const struct block_set_shape *shape, uint64_t *words, uint32_t at, uint64_t bits)
+{
+	words[at] = bits;
+	for (uint32_t level = 1; !bits && level < shape->levels; level++) {
+		uint64_t *word = &words[shape->offset[level] + at / 64];
+
+		bits = *word &= ~(1ull << at % 64);
+		at /= 64;
+	}
+}
+
 static inline bool block_set_has(const uint64_t *words, uint32_t number)
 {
 	return words[number / 64] >> number % 64 & 1;

@@ -7,10 +7,11 @@
  *
  * whole_in() and whole_out() are the only places that change counts and lists.
  */
+#include "lib/atomic.h"
 #include "mm/buddy_internal.h"
 #include "mm/hinting.h"
 
-static void whole_in(struct zone *zone, uint32_t number, unsigned int order)
+static inline void whole_in(struct zone *zone, uint32_t number, unsigned int order)
 {
 	unsigned int mt = zone->pageblocks[number].migratetype;
 
@@ -21,7 +22,7 @@ static void whole_in(struct zone *zone, uint32_t number, unsigned int order)
 	buddy_count_blocks(zone, order, mt, 1);
 }
 
-static void whole_out(struct zone *zone, uint32_t number)
+static inline void whole_out(struct zone *zone, uint32_t number)
 {
 	unsigned int mt = zone->pageblocks[number].migratetype, order = zone->pageblocks[number].whole_order;
 
@@ -50,15 +51,15 @@ void buddy_whole_detach(struct zone *zone, uint32_t number)
 		whole_in(zone, number ^ 1, PAGEBLOCK_ORDER);
 }
 
-static void whole_taken(struct zone *zone, uint32_t number)
+/* It is on no list any more; what the zone counts is the caller's business. */
+static inline void whole_taken(struct zone *zone, uint32_t number)
 {
 	struct pageblock *pageblock = &zone->pageblocks[number];
 
 	pageblock->free_pages = 0;
 	/* Only the first tag of a block is ever read while the pageblock is not prepared. */
 	if (!(pageblock->flags & PAGEBLOCK_TAGGED))
-		zone->tags[number * PAGEBLOCK_PAGES] = TAG_NONE;
-	buddy_free_pages_changed(zone, -(int64_t)PAGEBLOCK_PAGES);
+		store_relaxed(&zone->tags[number * PAGEBLOCK_PAGES], TAG_NONE);
 }
 
 void buddy_whole_take_block(struct zone *zone, uint32_t number)
@@ -69,6 +70,7 @@ void buddy_whole_take_block(struct zone *zone, uint32_t number)
 	if (order == MAX_ORDER)
 		whole_taken(zone, number + 1);
 	whole_taken(zone, number);
+	buddy_free_pages_changed(zone, -(1 << order));
 }
 
 uint32_t buddy_whole_take(struct zone *zone, unsigned int have, enum migratetype mt, unsigned int order)
@@ -80,19 +82,49 @@ uint32_t buddy_whole_take(struct zone *zone, unsigned int have, enum migratetype
 	} else {
 		buddy_whole_detach(zone, number);
 		whole_taken(zone, number);
+		buddy_free_pages_changed(zone, -(1 << PAGEBLOCK_ORDER));
 	}
 	return number * PAGEBLOCK_PAGES;
 }
 
-uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count)
+/* Up to @pairs blocks of the top order out of one word of their list, counted by the caller; how many. */
+static uint32_t take_pairs_of_word(struct zone *zone, uint64_t *set, uint32_t word, uint32_t *indices, uint32_t pairs)
 {
+	uint64_t bits = set[word];
 	uint32_t taken = 0;
 
-	while (taken + 2 <= count && zone->free_blocks[MAX_ORDER][mt]) {
-		indices[taken] = buddy_whole_take(zone, MAX_ORDER, mt, MAX_ORDER);
-		indices[taken + 1] = indices[taken] + PAGEBLOCK_PAGES;
-		taken += 2;
+	for (; bits && taken < pairs; taken++) {
+		uint32_t number = word * 64 + (uint32_t)__builtin_ctzll(bits);
+
+		for (uint32_t half = 0; half < 2; half++) {
+			WRITE_ONCE(zone->pageblocks[number + half].whole_order, 0);
+			whole_taken(zone, number + half);
+			indices[2 * taken + half] = (number + half) * PAGEBLOCK_PAGES;
+		}
+		bits &= bits - 1;
 	}
+	block_set_keep(&zone->shape, set, word, bits);
+	return taken;
+}
+
+static uint32_t take_pairs(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t pairs)
+{
+	uint64_t *set = zone_set(zone, MAX_ORDER, mt);
+	uint32_t first, taken = 0;
+
+	while (taken < pairs && (first = block_set_first(&zone->shape, set)) != BLOCK_SET_NONE)
+		taken += take_pairs_of_word(zone, set, first / 64, indices + 2 * taken, pairs - taken);
+	if (taken) {
+		buddy_count_blocks(zone, MAX_ORDER, mt, -(int)taken);
+		buddy_free_pages_changed(zone, -((int64_t)taken << MAX_ORDER));
+	}
+	return taken;
+}
+
+uint32_t buddy_take_pageblocks_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count)
+{
+	uint32_t taken = 2 * take_pairs(zone, mt, indices, count / 2);
+
 	while (taken < count) {
 		indices[taken] = buddy_take_locked(zone, PAGEBLOCK_ORDER, mt);
 		if (indices[taken] == ZONE_INDEX_NONE)
@@ -122,7 +154,7 @@ void buddy_whole_freed(struct zone *zone, uint32_t number)
 }
 
 /* Both halves of a block of the top order, of one type. */
-static void pair_freed(struct zone *zone, uint32_t number)
+static inline void pair_freed(struct zone *zone, uint32_t number)
 {
 	for (uint32_t at = number; at < number + 2; at++) {
 		struct pageblock *pageblock = &zone->pageblocks[at];
@@ -133,7 +165,7 @@ static void pair_freed(struct zone *zone, uint32_t number)
 	whole_in(zone, number, MAX_ORDER);
 }
 
-void buddy_whole_free(struct zone *zone, uint32_t index, unsigned int order)
+static ALWAYS_INLINE void free_whole(struct zone *zone, uint32_t index, unsigned int order)
 {
 	uint32_t number = index / PAGEBLOCK_PAGES;
 	const struct pageblock *pageblock = &zone->pageblocks[number];
@@ -153,14 +185,19 @@ void buddy_whole_free(struct zone *zone, uint32_t index, unsigned int order)
 		page_hinting_enqueue(zone, index, order);
 }
 
+void buddy_whole_free(struct zone *zone, uint32_t index, unsigned int order)
+{
+	free_whole(zone, index, order);
+}
+
 void buddy_free_pageblocks_locked(struct zone *zone, const uint32_t *indices, uint32_t count)
 {
 	for (uint32_t at = 0; at < count; at++) {
-		bool pair = at + 1 < count && IS_ALIGNED(indices[at], 1u << MAX_ORDER) &&
-			    indices[at + 1] == indices[at] + PAGEBLOCK_PAGES;
-
-		buddy_whole_free(zone, indices[at], PAGEBLOCK_ORDER + pair);
-		at += pair;
+		if (at + 1 < count && IS_ALIGNED(indices[at], 1u << MAX_ORDER) &&
+		    indices[at + 1] == indices[at] + PAGEBLOCK_PAGES)
+			free_whole(zone, indices[at++], MAX_ORDER);
+		else
+			free_whole(zone, indices[at], PAGEBLOCK_ORDER);
 	}
 }
 

@@ -140,7 +140,7 @@ static struct page *walk_zones(const struct alloc_request *request)
 			return NULL;
 		if (!zone_is_eligible(*at, request))
 			continue;
-		if (pcp_serves(request->order))
+		if (pcp_serves(request->order) && pcp_has(*at, request->order, request->mt))
 			index = pcp_take(*at, request->order, request->mt, request->owner);
 		if (index == ZONE_INDEX_NONE)
 			index = take_above_mark(*at, request);
@@ -218,6 +218,23 @@ static ALWAYS_INLINE bool is_at_hand(const struct zone *nearest, uint32_t gfp)
 	return likely(!(gfp & (GFP_DMA | GFP_DMA32))) && likely(nearest->type != ZONE_MOVABLE || (gfp & GFP_MOVABLE));
 }
 
+/*
+ * The nearest zone's magazine has no pageblock. Where the zone is so low that the walk takes none from its lists
+ * either, it comes to the next magazine: so does this, in a quarter of the time.
+ */
+static NOINLINE struct page *alloc_pageblock_further(struct node *node, uint32_t gfp)
+{
+	struct zone *nearest = node->zonelist[0], *next = node->zonelist[1];
+	enum migratetype mt = migratetype_of(gfp);
+	uint32_t index;
+
+	if (is_at_hand(nearest, gfp) && next && next->node == node->id &&
+	    zone_free_pages(nearest) < watermark_pages(nearest, WATERMARK_LOW) + PAGEBLOCK_PAGES &&
+	    pcp_take_common(next, PAGEBLOCK_ORDER, mt, owner_of(gfp), &index))
+		return prepare(next, index, gfp, PAGEBLOCK_ORDER, mt);
+	return allocate(node, gfp, PAGEBLOCK_ORDER);
+}
+
 /* Most requests end at the nearest zone's magazine, before there is need for a description of them. */
 static ALWAYS_INLINE struct page *alloc_common(struct node *node, uint32_t gfp, unsigned int order)
 {
@@ -228,7 +245,7 @@ static ALWAYS_INLINE struct page *alloc_common(struct node *node, uint32_t gfp, 
 	if (!is_at_hand(nearest, gfp))
 		return allocate(node, gfp, order);
 	if (unlikely(!pcp_take_common(nearest, order, mt, owner_of(gfp), &index)))
-		return allocate(node, gfp, order);
+		return order == PAGEBLOCK_ORDER ? alloc_pageblock_further(node, gfp) : allocate(node, gfp, order);
 	return prepare(nearest, index, gfp, order, mt);
 }
 
@@ -345,7 +362,7 @@ static ALWAYS_INLINE void free_common(struct page *page, unsigned int order)
 	}
 	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_FREE_PAGE);
 	if (unlikely(!pcp_give_common(zone, pfn, order)))
-		free_otherwise(page, order);
+		pcp_give(zone, (uint32_t)(pfn - zone->start_pfn), order);
 }
 
 static NOINLINE void free_pageblock(struct page *page)

@@ -23,15 +23,19 @@ static void set_limits(struct zone *zone, unsigned int class, uint64_t high, uin
 	WRITE_ONCE(zone->pcp_limits[class].batch, (uint16_t)MAX(batch, 1ul));
 }
 
-/* A magazine holds at most a thousandth of the zone, one of whole pageblocks a 256th: they are worth their batches. */
+/*
+ * A magazine holds at most a thousandth of the zone, one of whole pageblocks a 256th: they are worth their batches, and
+ * those go in pairs, blocks of the top order.
+ */
 void pcp_set_limits(struct zone *zone)
 {
 	for (unsigned int class = 0; class < PCP_CLASSES; class ++) {
 		unsigned int order = class < PCP_SMALL_ORDERS ? class : PAGEBLOCK_ORDER;
 		uint64_t share = zone->managed_pages / (class < PCP_SMALL_ORDERS ? 1024 : 256) >> order;
 		uint64_t high = MIN(share, (uint64_t)pcp_capacity(order));
+		uint64_t batch = high / (class < PCP_SMALL_ORDERS ? 4 : 2);
 
-		set_limits(zone, class, high, high / (class < PCP_SMALL_ORDERS ? 4 : 2));
+		set_limits(zone, class, high, order == PAGEBLOCK_ORDER && batch > 1 ? ALIGN_UP(batch, 2ul) : batch);
 	}
 }
 
@@ -137,17 +141,6 @@ static uint32_t take_batch_or_fall_back(struct zone *zone, const struct alloc_re
 	return 1 + take_batch(zone, request->order, request->mt, items + 1, count - 1);
 }
 
-/* From a batch taken in rising order to a magazine that gives the lowest first. */
-static void reverse(uint32_t *items, uint32_t count)
-{
-	for (uint32_t at = 0; at < count / 2; at++) {
-		uint32_t item = items[at];
-
-		items[at] = items[count - 1 - at];
-		items[count - 1 - at] = item;
-	}
-}
-
 #define BLOCKS_AHEAD 12u
 
 /*
@@ -165,28 +158,40 @@ static ALWAYS_INLINE void expect_next(const struct zone *zone, uint32_t index)
 	__builtin_prefetch(&zone->pageblocks[later / PAGEBLOCK_PAGES].flags, 1);
 }
 
-static void refill(struct zone *zone, struct pcp *pcp, const struct alloc_request *request)
+#define MOST_AT_ONCE (PCP_SINGLE / 4) /* the largest batch */
+
+/* A batch is taken in rising order, and the magazine gives its lowest first. */
+static ALWAYS_INLINE void refill(struct zone *zone, struct pcp *pcp, const struct alloc_request *request,
+				 unsigned int order)
 {
-	unsigned int order = request->order;
 	enum migratetype mt = request->mt;
 	uint32_t *items = pcp_items(pcp, order, mt);
-	uint32_t taken, want = pcp_limits(zone, order).batch;
+	uint32_t batch[MOST_AT_ONCE], taken, want = pcp_limits(zone, order).batch;
 
 	spin_lock(&zone->lock);
-	taken = take_batch_or_fall_back(zone, request, items, want);
+	taken = take_batch_or_fall_back(zone, request, batch, want);
 	spin_unlock(&zone->lock);
 	for (uint32_t at = 0; at < taken; at++) {
+		uint32_t index = batch[at];
+
 		/* Its structure will be written when it is handed out: let the misses of a batch overlap. */
-		__builtin_prefetch(zone_page(zone, items[at]), 1);
+		__builtin_prefetch(zone_page(zone, index), 1);
 		if (order == PAGEBLOCK_ORDER)
-			expect_next(zone, items[at]);
-		store_relaxed(&zone->tags[items[at]], TAG_PCP);
-		trace_page_alloc_zone_locked(zone_page(zone, items[at]), order, mt, true);
-		items[at] += (uint32_t)zone->start_pfn;
+			expect_next(zone, index);
+		store_relaxed(&zone->tags[index], TAG_PCP);
+		trace_page_alloc_zone_locked(zone_page(zone, index), order, mt, true);
+		items[taken - 1 - at] = (uint32_t)zone->start_pfn + index;
 	}
-	reverse(items, taken);
 	WRITE_ONCE(pcp->count[pcp_list(order, mt)], (uint16_t)taken);
 	pcp->refilled_batches++;
+}
+
+static NOINLINE void refill_list(struct zone *zone, struct pcp *pcp, const struct alloc_request *request)
+{
+	if (request->order == PAGEBLOCK_ORDER)
+		refill(zone, pcp, request, PAGEBLOCK_ORDER);
+	else
+		refill(zone, pcp, request, request->order);
 }
 
 uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *request)
@@ -195,7 +200,7 @@ uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *requ
 	uint32_t index = ZONE_INDEX_NONE;
 
 	if (!pcp->count[pcp_list(request->order, request->mt)])
-		refill(zone, pcp, request);
+		refill_list(zone, pcp, request);
 	(void)pcp_pop(zone, pcp, request->order, request->mt, request->owner, &index);
 	pcp_leave(pcp);
 	return index;
@@ -259,7 +264,7 @@ void pcp_adopt(struct zone *zone, uint32_t index, unsigned int order, enum page_
  */
 
 /* The oldest @count blocks of a magazine go back. */
-static NOINLINE void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt,
+static ALWAYS_INLINE void drain(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt,
 				uint32_t count)
 {
 	uint32_t *items = pcp_items(pcp, order, mt);
@@ -284,6 +289,15 @@ static NOINLINE void drain_list(struct zone *zone, struct pcp *pcp, unsigned int
 	pcp->drained_batches++;
 }
 
+static NOINLINE void drain_list(struct zone *zone, struct pcp *pcp, unsigned int order, enum migratetype mt,
+				uint32_t count)
+{
+	if (order == PAGEBLOCK_ORDER)
+		drain(zone, pcp, PAGEBLOCK_ORDER, mt, count);
+	else
+		drain(zone, pcp, order, mt, count);
+}
+
 static void NORETURN panic_bad_free(const struct zone *zone, uint32_t index, unsigned int order, uint8_t tag)
 {
 	uint64_t pfn = zone->start_pfn + index;
@@ -295,13 +309,23 @@ static void NORETURN panic_bad_free(const struct zone *zone, uint32_t index, uns
 	panic("bad free: pfn 0x%lx was allocated with order %u and is freed with order %u", pfn, TAG_ORDER(tag), order);
 }
 
-static void push_or_drain(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order, enum migratetype mt)
+/* A batch of the @held, and one more rather than tear a block of the top order apart. */
+static ALWAYS_INLINE uint32_t batch_to_drain(const uint32_t *items, unsigned int order, uint32_t batch, uint32_t held)
 {
-	uint16_t count = pcp->count[pcp_list(order, mt)];
+	if (batch >= held)
+		return held;
+	return batch + (order == PAGEBLOCK_ORDER && IS_ALIGNED(items[batch - 1], 1u << MAX_ORDER) &&
+			items[batch] == items[batch - 1] + PAGEBLOCK_PAGES);
+}
+
+static ALWAYS_INLINE void push_or_drain(struct zone *zone, struct pcp *pcp, uint32_t index, unsigned int order,
+					enum migratetype mt)
+{
+	uint16_t held = pcp->count[pcp_list(order, mt)];
 	struct pcp_limits limits = pcp_limits(zone, order);
 
-	if (count >= limits.high)
-		drain_list(zone, pcp, order, mt, MIN(limits.batch, count));
+	if (held >= limits.high)
+		drain_list(zone, pcp, order, mt, batch_to_drain(pcp_items(pcp, order, mt), order, limits.batch, held));
 	pcp_push(zone, pcp, zone->start_pfn + index, order, mt);
 }
 
@@ -346,7 +370,10 @@ void pcp_give(struct zone *zone, uint32_t index, unsigned int order)
 {
 	struct pcp *pcp = pcp_enter(zone);
 
-	give(zone, pcp, index, order);
+	if (order == PAGEBLOCK_ORDER)
+		give(zone, pcp, index, PAGEBLOCK_ORDER);
+	else
+		give(zone, pcp, index, order);
 	pcp_leave(pcp);
 }
 

@@ -73,6 +73,11 @@ static inline struct pcp_limits pcp_limits(const struct zone *zone, unsigned int
 }
 /* A block from the magazine for @owner; ZONE_INDEX_NONE if it is empty. @order is one that pcp_serves(). */
 uint32_t pcp_take(struct zone *zone, unsigned int order, enum migratetype mt, enum page_owner owner);
+/* This CPU's magazine has one, if the thread stays here and nobody drains it: worth entering it for. */
+static inline bool pcp_has(const struct zone *zone, unsigned int order, enum migratetype mt)
+{
+	return READ_ONCE(zone->pcps[cpu_id()].count[pcp_list(order, mt)]);
+}
 /* The same, first filling the magazine from the buddy lists. */
 uint32_t pcp_refill_and_take(struct zone *zone, const struct alloc_request *request);
 /* Any order, straight from the buddy lists. */

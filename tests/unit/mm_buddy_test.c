@@ -90,6 +90,30 @@ KTEST(buddy, pageblocks_that_come_back_together_are_pairs)
 	EXPECT_OK(t, buddy_check(zone));
 }
 
+/* Lowest first, across the words of their list; what is left over, from a pair that is torn apart. */
+KTEST(buddy, a_batch_of_pageblocks_is_taken_pair_by_pair)
+{
+	const uint32_t pageblocks = ktest_hosted() ? 200 : 60, wanted = pageblocks - 3;
+	struct zone *zone = fixture_zone(t, pageblocks * PAGEBLOCK_PAGES);
+	uint32_t indices[208];
+
+	EXPECT_EQ(t, buddy_take_pageblocks_locked(zone, MIGRATE_MOVABLE, indices, wanted), wanted);
+	for (uint32_t at = 0; at < wanted; at++) {
+		EXPECT_EQ(t, indices[at], at * PAGEBLOCK_PAGES);
+		EXPECT_EQ(t, zone_tag(zone, indices[at]), TAG_NONE);
+	}
+	EXPECT_EQ(t, zone->free_blocks[MAX_ORDER][MIGRATE_MOVABLE], 1u);
+	EXPECT_EQ(t, zone->free_blocks[PAGEBLOCK_ORDER][MIGRATE_MOVABLE], 1u);
+	EXPECT_EQ(t, zone->free_pages, 3 * PAGEBLOCK_PAGES);
+	EXPECT_OK(t, buddy_check(zone));
+
+	EXPECT_EQ(t, buddy_take_pageblocks_locked(zone, MIGRATE_MOVABLE, indices + wanted, 3), 3u);
+	EXPECT_EQ(t, buddy_take_pageblocks_locked(zone, MIGRATE_MOVABLE, indices + pageblocks, 8), 0u);
+	EXPECT_OK(t, buddy_check(zone));
+	buddy_free_pageblocks_locked(zone, indices, wanted);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
 KTEST(buddy, the_smallest_sufficient_block_is_taken)
 {
 	struct zone *zone = fixture_zone(t, 64);

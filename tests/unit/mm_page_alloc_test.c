@@ -6,6 +6,8 @@
 #include "kernel/ktest.h"
 #include "lib/string.h"
 #include "mm/memory.h"
+#include "mm/pcp.h"
+#include "mm/watermark.h"
 
 #define GFP_TEST (GFP_KERNEL | GFP_NOWARN | GFP_OWNER(PAGE_OWNER_TEST))
 
@@ -122,6 +124,58 @@ KTEST(page_alloc, exhausting_a_zone_fails_in_order_and_recovers)
 		list_del(&page->lru);
 		free_pages(page, 0);
 	}
+	EXPECT_OK(t, memory_check());
+	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
+}
+
+#define GFP_WHOLE (GFP_MOVABLE | GFP_NOWARN | GFP_THISNODE | GFP_OWNER(PAGE_OWNER_TEST))
+
+static void set_whole_limits(struct zone *zone, struct pcp_limits limits)
+{
+	pcp_drain_all(zone);
+	WRITE_ONCE(zone->pcp_limits[PCP_SMALL_ORDERS].high, limits.high);
+	WRITE_ONCE(zone->pcp_limits[PCP_SMALL_ORDERS].batch, limits.batch);
+}
+
+/* From the nearest zone while it is above its mark, then from the next one's magazine and lists, to the last. */
+static void take_wholes(struct ktest *t, struct zone *nearest, struct zone *next)
+{
+	struct list_node taken = LIST_INIT(taken);
+	uint32_t from_next = 0;
+	struct page *page = alloc_pages(GFP_WHOLE | GFP_DMA32, PAGEBLOCK_ORDER);
+
+	REQUIRE(t, page);
+	free_pages(page, PAGEBLOCK_ORDER); /* and now the next zone's magazine has some */
+	pcp_drain_all(nearest);
+	while ((page = alloc_pages_node(nearest->node, GFP_WHOLE, PAGEBLOCK_ORDER))) {
+		from_next += zone_of_pfn(page_to_pfn(page)) == next;
+		if (from_next == 1)
+			EXPECT(t, zone_free_pages(nearest) < watermark_pages(nearest, WATERMARK_LOW) + PAGEBLOCK_PAGES);
+		EXPECT(t, page->refcount == 1 && page_order(page) == PAGEBLOCK_ORDER);
+		list_add(&taken, &page->lru);
+	}
+	EXPECT(t, from_next > 8);
+	while (!list_empty(&taken)) {
+		page = list_first_entry(&taken, struct page, lru);
+		list_del(&page->lru);
+		free_pages(page, PAGEBLOCK_ORDER);
+	}
+}
+
+KTEST(page_alloc, whole_pageblocks_come_from_the_nearest_zone_that_gives_any)
+{
+	struct zone *nearest = memory.nodes[0].zonelist[0], *next = memory.nodes[0].zonelist[1];
+	struct pcp_limits limits[2];
+
+	if (!next || next->node != nearest->node || nearest->type != ZONE_NORMAL || next->type != ZONE_DMA32)
+		return;
+	limits[0] = pcp_limits(nearest, PAGEBLOCK_ORDER);
+	limits[1] = pcp_limits(next, PAGEBLOCK_ORDER);
+	set_whole_limits(nearest, (struct pcp_limits){.high = 4, .batch = 2});
+	set_whole_limits(next, (struct pcp_limits){.high = 4, .batch = 2});
+	take_wholes(t, nearest, next);
+	set_whole_limits(nearest, limits[0]);
+	set_whole_limits(next, limits[1]);
 	EXPECT_OK(t, memory_check());
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
 }

@@ -86,6 +86,29 @@ KTEST(pcp, a_magazine_is_emptied_and_filled_at_once)
 	EXPECT_OK(t, zone_check(zone));
 }
 
+/* Given back from the second on: a batch would end between the halves of a pair. */
+KTEST(pcp, a_drained_batch_of_pageblocks_ends_with_a_pair)
+{
+	struct zone *zone = fixture_zone(t, ZONE_PAGES);
+	uint32_t indices[ZONE_PAGES / PAGEBLOCK_PAGES];
+
+	zone->pcp_limits[pcp_class(PAGEBLOCK_ORDER)] = (struct pcp_limits){.high = 8, .batch = 4};
+	for (uint32_t at = 0; at < ARRAY_SIZE(indices); at++)
+		indices[at] = take(zone, PAGEBLOCK_ORDER, MIGRATE_MOVABLE);
+	EXPECT_EQ(t, zone->free_pages, 0u);
+	for (uint32_t at = 1; at < 10; at++) {
+		EXPECT_EQ(t, indices[at], at * PAGEBLOCK_PAGES);
+		pcp_give(zone, indices[at], PAGEBLOCK_ORDER);
+	}
+	EXPECT_EQ(t, zone->free_blocks[MAX_ORDER][MIGRATE_MOVABLE], 2u); /* 2 and 3, 4 and 5 */
+	EXPECT_EQ(t, zone->free_blocks[PAGEBLOCK_ORDER][MIGRATE_MOVABLE], 1u);
+	EXPECT_EQ(t, pcp_pages(zone), 4 * PAGEBLOCK_PAGES);
+	EXPECT_OK(t, zone_check(zone));
+	pcp_drain_all(zone);
+	EXPECT_EQ(t, zone->free_pages, 9 * PAGEBLOCK_PAGES);
+	EXPECT_OK(t, zone_check(zone));
+}
+
 KTEST(pcp, pages_are_accounted_for_by_owner)
 {
 	struct zone *zone = fixture_zone(t, ZONE_PAGES);
