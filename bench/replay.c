@@ -1,9 +1,10 @@
 /*
  * A recorded sequence of allocations, replayed hosted: the real allocator at native speed on memory of a given size.
  *
- *   build/host/bench-replay FILE [MiB [POLICY...]]
+ *   build/host/bench-replay FILE [MiB[:WHOLE] [POLICY...]]
  *
- * The same as `run replay` in the guest (workloads/alloc_replay.c), with all policies if none is named.
+ * The same as `run replay` in the guest (workloads/alloc_replay.c), with all policies if none is named; WHOLE free
+ * pageblocks to begin with, else as many as there were.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static void set_up(uint64_t bytes)
 	mm_init(&memblock, &machine, NULL);
 }
 
-static bool replay(const char *policy, uint64_t bytes)
+static bool replay(const char *policy, uint64_t bytes, uint64_t whole)
 {
 	struct alloc_replay_result result;
 
@@ -58,7 +59,7 @@ static bool replay(const char *policy, uint64_t bytes)
 		fprintf(stderr, "bench-replay: no policy %s\n", policy);
 		return false;
 	}
-	if (alloc_replay(&trace, alloc_replay_whole(&trace), &out, &result))
+	if (alloc_replay(&trace, whole, &out, &result))
 		return false;
 	alloc_replay_show(&out, &trace, &result);
 	return true;
@@ -67,8 +68,9 @@ static bool replay(const char *policy, uint64_t bytes)
 int main(int argc, char **argv)
 {
 	static char *all[] = {"vanilla", "nofragment", "boost", "stall", "defrag", NULL};
-	uint64_t bytes;
+	uint64_t bytes, whole;
 	bool good = true;
+	char *rest = "";
 
 	if (argc < 2 || !load(argv[1])) {
 		fprintf(stderr, "bench-replay: wants a recording, and perhaps MiB and policies\n");
@@ -79,12 +81,13 @@ int main(int argc, char **argv)
 		return 1;
 	bytes = alloc_trace_header(&trace)->pages * PAGE_SIZE + MIB(64);
 	if (argc > 2)
-		bytes = MIB(strtoull(argv[2], NULL, 0));
+		bytes = MIB(strtoull(argv[2], &rest, 0));
+	whole = *rest == ':' ? strtoull(rest + 1, NULL, 0) : alloc_replay_whole(&trace);
 	if (bytes < MIB(32) || bytes > GIB(60)) {
 		fprintf(stderr, "bench-replay: wants 32 MiB to 60 GiB\n");
 		return 2;
 	}
 	for (char **policy = argc > 3 ? argv + 3 : all; *policy; policy++)
-		good = replay(*policy, bytes) && good;
+		good = replay(*policy, bytes, whole) && good;
 	return good ? 0 : 1;
 }
