@@ -2,9 +2,9 @@
  * The page allocator's slow path: no zone gave anything above its low mark.
  *
  * kswapd is woken, and the request tried with what its flags allow, down to a part of the min mark; a policy may let it
- * stall once. Then it gets memory back, if it may: by compaction, by reclaim, from idle CPUs' magazines, from the
- * atomic reserve, at last from those who keep some for this (mm/oom.h). A thread that is itself freeing memory does
- * none of that, and is marked for as long (memalloc_enter()).
+ * stall once. Then it gets memory back, if it may: by compaction, by reclaim, from CPUs' magazines (before mixing,
+ * where the policy minds that), from the atomic reserve, at last from those who keep some for this (mm/oom.h). A thread
+ * that is itself freeing memory does none of that, and is marked for as long (memalloc_enter()).
  */
 #include "kernel/panic.h"
 #include "kernel/printk.h"
@@ -41,9 +41,11 @@ static void wake_kswapds(const struct alloc_request *request)
 	}
 }
 
-static void drain_everything(void)
+static void drain_zones(const struct alloc_request *request)
 {
-	for_each_zone(zone) pcp_drain_all(zone);
+	for (struct zone **at = request->node->zonelist; *at; at++)
+		if (zone_is_eligible(*at, request))
+			pcp_drain_all(*at);
 }
 
 static bool unreserve_something(const struct alloc_request *request)
@@ -52,14 +54,26 @@ static bool unreserve_something(const struct alloc_request *request)
 	return false;
 }
 
+/* Before who could not mix so far may, what CPUs keep goes back: it may have, or make, a block of his own type. */
+static struct page *drain_rather_than_mix(struct alloc_request *request)
+{
+	if (!(request->flags & ALLOC_NOFRAGMENT))
+		return NULL;
+	drain_zones(request);
+	return page_alloc_attempt(request, ALLOC_SLOW_AGAIN);
+}
+
 /* What needs neither sleep nor anybody's help. */
 static struct page *last_attempt(struct alloc_request *request)
 {
-	struct page *page = page_alloc_attempt(request, ALLOC_LAST);
+	struct page *page = drain_rather_than_mix(request);
 
 	if (page)
 		return page;
-	drain_everything();
+	page = page_alloc_attempt(request, ALLOC_LAST);
+	if (page)
+		return page;
+	drain_zones(request);
 	page = page_alloc_attempt(request, ALLOC_LAST);
 	while (!page && request_may_reclaim(request) && unreserve_something(request))
 		page = page_alloc_attempt(request, ALLOC_LAST);

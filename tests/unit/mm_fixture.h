@@ -10,6 +10,8 @@
 struct zone *fixture_zone(struct ktest *t, uint64_t pages);
 /* The same with nothing present yet. */
 struct zone *fixture_empty_zone(struct ktest *t, uint64_t pages);
+/* Two free pageblocks of the machine's, so that its pages may be handed out as page_alloc does; back at the end. */
+struct zone *fixture_real_zone(struct ktest *t);
 /* /proc/meminfo and its like; in the guest they are there already. */
 void fixture_memory_files(struct ktest *t);
 /* As a test asks a zone directly: no policy, no restrictions. */
