@@ -188,7 +188,7 @@ endef
 $(foreach fuzzer,$(fuzzers),$(eval $(call fuzzer_rule,$(fuzzer))))
 
 # ---- what people type -----------------------------------------------------------------------------------------------
-.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm bench-policies bench-replay qemu-sg soak-balloon soak-hinting soak-mm soak-vm bench-hinting mutants modes deps clean help
+.PHONY: run demo test bench bench-cgroup bench-compaction bench-mm bench-policies bench-replay qemu-sg soak-balloon soak-hinting soak-mm soak-threads soak-vm bench-hinting mutants modes deps clean help
 TEST_MODES := $(GUEST_MODES) host-asan host-tsan
 run: ## Boot to the shell (Ctrl-A x ends, Ctrl-A c: QEMU's monitor)
 	@tools/deps build run
@@ -240,6 +240,10 @@ soak-mm: ## Ten minutes of all policies on 4 CPUs: files, blocks, reclaim, compa
 	@$(MAKE) MODE=release kernel
 	@tools/ballonet test soak.slow_ten_minutes_of_all_policies --smp 4 --numa 2 --memory 512M --name soak-mm \
 		--timeout 900 --verbose
+soak-threads: ## Hosted tests under the thread sanitizer, threads put to sleep at random: five minutes, or ONE_IN=30
+	@tools/deps build
+	@$(MAKE) MODE=host-tsan hosted
+	@build/host-tsan/ballonet-tests --disturb $(or $(ONE_IN),300)
 soak-vm: ## Address spaces: faults, forks, moves, merges, collapses at once on 4 CPUs; MINUTES=n, else ten
 	@tools/deps build run
 	@$(MAKE) MODE=release kernel

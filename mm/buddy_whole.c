@@ -5,7 +5,7 @@
  * sets of their order and type. A pair goes by its lower pageblock's number. Two neighbours that may mix are never
  * free side by side without being a pair.
  *
- * whole_in() and whole_out() are the only places that change counts and lists.
+ * whole_in(), whole_out() and take_pairs() are the only places that change counts and lists.
  */
 #include "lib/atomic.h"
 #include "mm/buddy_internal.h"
@@ -26,9 +26,10 @@ static inline void whole_out(struct zone *zone, uint32_t number)
 {
 	unsigned int mt = zone->pageblocks[number].migratetype, order = zone->pageblocks[number].whole_order;
 
-	WRITE_ONCE(zone->pageblocks[number].whole_order, 0);
+	/* zone_tag() reads the tag next, without the lock. */
+	store_release(&zone->pageblocks[number].whole_order, (uint8_t)0);
 	if (order == MAX_ORDER)
-		WRITE_ONCE(zone->pageblocks[number + 1].whole_order, 0);
+		store_release(&zone->pageblocks[number + 1].whole_order, (uint8_t)0);
 	block_set_remove(&zone->shape, zone_set(zone, order, mt), number);
 	buddy_count_blocks(zone, order, mt, -1);
 }
@@ -51,7 +52,7 @@ void buddy_whole_detach(struct zone *zone, uint32_t number)
 		whole_in(zone, number ^ 1, PAGEBLOCK_ORDER);
 }
 
-/* It is on no list any more; what the zone counts is the caller's business. */
+/* Before it is seen not to be free any more; what the zone counts is the caller's business. */
 static inline void whole_taken(struct zone *zone, uint32_t number)
 {
 	struct pageblock *pageblock = &zone->pageblocks[number];
@@ -66,10 +67,10 @@ void buddy_whole_take_block(struct zone *zone, uint32_t number)
 {
 	unsigned int order = zone->pageblocks[number].whole_order;
 
-	whole_out(zone, number);
 	if (order == MAX_ORDER)
 		whole_taken(zone, number + 1);
 	whole_taken(zone, number);
+	whole_out(zone, number);
 	buddy_free_pages_changed(zone, -(1 << order));
 }
 
@@ -80,8 +81,8 @@ uint32_t buddy_whole_take(struct zone *zone, unsigned int have, enum migratetype
 	if (order == MAX_ORDER) {
 		buddy_whole_take_block(zone, number);
 	} else {
-		buddy_whole_detach(zone, number);
 		whole_taken(zone, number);
+		buddy_whole_detach(zone, number);
 		buddy_free_pages_changed(zone, -(1 << PAGEBLOCK_ORDER));
 	}
 	return number * PAGEBLOCK_PAGES;
@@ -97,8 +98,8 @@ static uint32_t take_pairs_of_word(struct zone *zone, uint64_t *set, uint32_t wo
 		uint32_t number = word * 64 + (uint32_t)__builtin_ctzll(bits);
 
 		for (uint32_t half = 0; half < 2; half++) {
-			WRITE_ONCE(zone->pageblocks[number + half].whole_order, 0);
 			whole_taken(zone, number + half);
+			store_release(&zone->pageblocks[number + half].whole_order, (uint8_t)0);
 			indices[2 * taken + half] = (number + half) * PAGEBLOCK_PAGES;
 		}
 		bits &= bits - 1;

@@ -77,11 +77,12 @@ void zone_init(struct zone *zone, const struct zone_config *config, void *metada
 void zone_prepare_pageblock(struct zone *zone, uint32_t number)
 {
 	uint32_t index = number * PAGEBLOCK_PAGES;
-
 	size_t pages = MIN((uint64_t)PAGEBLOCK_PAGES, zone->spanned_pages - index);
 
-	if (!(zone->pageblocks[number].flags & PAGEBLOCK_TAGGED))
-		memset(zone->tags + index, TAG_NONE, PAGEBLOCK_PAGES);
+	if (!(zone->pageblocks[number].flags & PAGEBLOCK_TAGGED)) {
+		store_relaxed(&zone->tags[index], TAG_NONE); /* the one that may be looked at already */
+		memset(zone->tags + index + 1, TAG_NONE, PAGEBLOCK_PAGES - 1);
+	}
 	memset(zone->pages + index, 0, pages * sizeof(struct page));
 	/* zone_tag() reads them without the lock. */
 	store_release(&zone->pageblocks[number].flags,
@@ -215,7 +216,7 @@ uint8_t zone_tag(const struct zone *zone, uint32_t index)
 		return TAG_ABSENT;
 	if (flags & PAGEBLOCK_RESERVED)
 		return TAG(PAGE_OWNER_RESERVED, 0);
-	if (READ_ONCE(pageblock->whole_order))
+	if (load_acquire(&pageblock->whole_order))
 		return TAG_NONE;
 	if (!(flags & PAGEBLOCK_TAGGED) && index % PAGEBLOCK_PAGES)
 		return TAG_NONE;

@@ -348,7 +348,8 @@ int virtqueue_kick_sync(struct virtqueue *vq)
 	while (!virtqueue_has_used(vq)) {
 		if (virtqueue_is_broken(vq))
 			return -EIO;
-		if (time_ns() > deadline)
+		/* Once more: it is not the device's fault if this CPU or the whole guest stood still meanwhile. */
+		if (time_ns() > deadline && !virtqueue_has_used(vq))
 			return give_up(vq);
 		cpu_relax();
 	}
@@ -420,7 +421,7 @@ static int publish_intermediate(struct virtqueue *vq)
 		if (virtqueue_is_broken(vq))
 			return -EIO;
 		if (time_ns() > deadline)
-			return give_up(vq);
+			return collect_intermediate(vq) ? 0 : give_up(vq);
 		cpu_relax();
 	}
 	return 0;

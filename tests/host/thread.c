@@ -97,6 +97,21 @@ void host_relax(void)
 		__asm__ volatile("pause" ::: "memory");
 }
 
+unsigned int host_disturb_one_in;
+
+void host_sleep_at_random(void)
+{
+	static __thread uint64_t state;
+
+	if (!state)
+		state = time_ns() ^ (uintptr_t)&state;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	if ((state >> 8) % host_disturb_one_in == 0)
+		usleep((state >> 32) % 300);
+}
+
 unsigned int cpu_count(void)
 {
 	return MAX_CPUS;
@@ -181,6 +196,7 @@ struct thread *thread_current(void)
 static void *thread_main(void *argument)
 {
 	self = argument;
+	host_disturb();
 	self->result = self->run(self->argument);
 	for (unsigned int i = 0; i < nr_exit_hooks; i++)
 		exit_hooks[i](self);
@@ -236,6 +252,7 @@ bool thread_block(uint64_t deadline_ns)
 
 void thread_unblock(struct thread *thread)
 {
+	host_disturb();
 	pthread_mutex_lock(&thread->mutex);
 	thread->token = true;
 	pthread_cond_signal(&thread->unblocked);

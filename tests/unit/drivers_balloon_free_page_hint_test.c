@@ -127,7 +127,7 @@ KTEST(balloon_free_page_hint, a_reset_under_way_loses_nothing)
 	struct scripted_balloon *device = hinting_device(t);
 
 	REQUIRE(t, device);
-	device->silent = true;
+	scripted_balloon_fall_silent(device, true, false);
 	scripted_balloon_command(device, 5);
 	EXPECT(t, ids_told(device, 1));
 	while (hinted_pages() == before)

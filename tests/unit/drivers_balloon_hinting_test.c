@@ -158,7 +158,7 @@ KTEST(balloon_hinting, a_device_that_breaks_gives_its_pages_back)
 
 	if (!device)
 		return;
-	device->lies = true;
+	scripted_balloon_lie(device);
 	track(t, &hinting_tracker_bitmap);
 	while (load_acquire(&page_hinting.cb))
 		sleep_ns(NS_PER_MS);
@@ -178,7 +178,7 @@ KTEST(balloon_hinting, breaking_a_device_does_not_cross_its_reset)
 
 		if (!device)
 			return;
-		device->silent = true;
+		scripted_balloon_fall_silent(device, true, false);
 		track(t, &hinting_tracker_bitmap);
 		EXPECT(t, reaches(&page_hinting.away_pages, 1));
 		virtio_device_break(&device->dev, "the test says so");

@@ -211,7 +211,7 @@ KTEST(balloon, inflation_counts_only_when_acknowledged)
 	scripted_balloon_set_target(device, 0);
 	sleep_ns(5 * NS_PER_MS);
 	EXPECT_OK(t, balloon_check());
-	device->hold_back = 0;
+	scripted_balloon_hold_back(device, 0);
 	scripted_balloon_answer(device);
 	EXPECT(t, scripted_balloon_reaches(device, 0, WAIT_NS));
 	sleep_ns(5 * NS_PER_MS);
@@ -302,7 +302,7 @@ KTEST(balloon, a_silent_device_is_given_up_and_its_pages_come_back)
 	scripted_balloon_plug(device);
 	scripted_balloon_set_target(device, 1000);
 	EXPECT(t, scripted_balloon_reaches(device, 1000, WAIT_NS));
-	device->silent = true;
+	scripted_balloon_fall_silent(device, true, false);
 	scripted_balloon_set_target(device, 3000);
 	deadline = wait_deadline(WAIT_NS);
 	while (balloon_pages() != owned && time_ns() < deadline)
@@ -311,7 +311,7 @@ KTEST(balloon, a_silent_device_is_given_up_and_its_pages_come_back)
 	EXPECT(t, load_relaxed(&device->dev.broken));
 	EXPECT_OK(t, balloon_check());
 	/* It recovers when it is probed again. */
-	device->silent = false;
+	scripted_balloon_fall_silent(device, false, false);
 	EXPECT_OK(t, virtio_reprobe(&device->dev));
 	EXPECT(t, scripted_balloon_reaches(device, 3000, WAIT_NS));
 	expect_sound(t, device);
@@ -325,7 +325,7 @@ KTEST(balloon, a_lying_device_is_given_up_and_its_pages_come_back)
 
 		REQUIRE(t, device);
 		scripted_balloon_plug(device);
-		device->lies = true;
+		scripted_balloon_lie(device);
 		scripted_balloon_set_target(device, 5000);
 		while (!load_relaxed(&device->dev.broken) && time_ns() < deadline)
 			sleep_ns(NS_PER_MS);

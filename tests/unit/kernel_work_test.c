@@ -85,17 +85,19 @@ KTEST(work, many_items_all_run)
 KTEST(work, delayed_runs_later_and_can_be_cancelled)
 {
 	struct counted_work counted = {0};
+	uint64_t start;
 
 	delayed_work_init(&counted.delayed, run_delayed);
-	EXPECT(t, delayed_work_queue(&counted.delayed, 3 * NS_PER_MS));
-	EXPECT(t, !delayed_work_queue(&counted.delayed, 0));
-	EXPECT_EQ(t, load_acquire(&counted.runs), 0u);
-	sleep_ns(30 * NS_PER_MS);
-	work_flush();
+	start = time_ns();
+	EXPECT(t, delayed_work_queue(&counted.delayed, 20 * NS_PER_MS));
+	for (uint64_t end = wait_deadline(10 * NS_PER_S); !load_acquire(&counted.runs) && time_ns() < end;)
+		sleep_ns(NS_PER_MS);
 	EXPECT_EQ(t, load_acquire(&counted.runs), 1u);
-	delayed_work_queue(&counted.delayed, 5 * NS_PER_MS);
+	EXPECT(t, time_ns() - start >= 20 * NS_PER_MS);
+	EXPECT(t, delayed_work_queue(&counted.delayed, 1000 * NS_PER_S));
+	EXPECT(t, !delayed_work_queue(&counted.delayed, 0));
+	work_flush();
 	delayed_work_cancel_sync(&counted.delayed);
-	sleep_ns(8 * NS_PER_MS);
 	EXPECT_EQ(t, load_acquire(&counted.runs), 1u);
 }
 

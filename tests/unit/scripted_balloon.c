@@ -265,6 +265,13 @@ void scripted_balloon_hold_back(struct scripted_balloon *device, uint32_t count)
 	spin_unlock(&device->lock);
 }
 
+void scripted_balloon_lie(struct scripted_balloon *device)
+{
+	spin_lock(&device->lock);
+	device->lies = true;
+	spin_unlock(&device->lock);
+}
+
 void scripted_balloon_fall_silent(struct scripted_balloon *device, bool silent, bool stuck_in_reset)
 {
 	spin_lock(&device->lock);
@@ -351,7 +358,7 @@ static uint32_t config_generation(struct virtio_device *dev)
 static int read_config(struct virtio_device *dev, unsigned int offset, void *to, unsigned int bytes)
 {
 	struct scripted_balloon *device = device_of(dev);
-	uint32_t value = offset == 0 ? load_relaxed(&device->num_pages) : load_relaxed(&device->actual);
+	uint32_t value = offset == 0 ? load_acquire(&device->num_pages) : load_relaxed(&device->actual);
 
 	memset(to, 0, bytes);
 	if ((offset == 8 && !(device->offers & BIT(F_HINT))) || (offset == 12 && !(device->offers & BIT(F_POISON))))

@@ -68,6 +68,7 @@ bool scripted_balloon_reaches(struct scripted_balloon *device, uint32_t pages, u
 bool scripted_balloon_ask_stats(struct scripted_balloon *device);
 /* While it runs: answers only when @count buffers wait (0: at once); what waits already is not answered by that. */
 void scripted_balloon_hold_back(struct scripted_balloon *device, uint32_t count);
+void scripted_balloon_lie(struct scripted_balloon *device);
 void scripted_balloon_fall_silent(struct scripted_balloon *device, bool silent, bool stuck_in_reset);
 /* Answers what was held back. */
 void scripted_balloon_answer(struct scripted_balloon *device);

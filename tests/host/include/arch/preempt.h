@@ -7,8 +7,19 @@
 
 extern __thread int host_preempt_depth;
 
+/* With --disturb: now and then the thread sleeps here, so that rare orders of threads are seen. */
+extern unsigned int host_disturb_one_in;
+void host_sleep_at_random(void);
+
+static ALWAYS_INLINE void host_disturb(void)
+{
+	if (host_disturb_one_in)
+		host_sleep_at_random();
+}
+
 static ALWAYS_INLINE void preempt_disable(void)
 {
+	host_disturb();
 	host_preempt_depth++;
 }
 
@@ -16,4 +27,5 @@ static ALWAYS_INLINE void preempt_enable(void)
 {
 	DEBUG_ASSERT(host_preempt_depth > 0, "preempt_enable() without preempt_disable()");
 	host_preempt_depth--;
+	host_disturb();
 }
