@@ -15,7 +15,7 @@
 #include "mm/fallback.h"
 #include "mm/hinting.h"
 
-static void block_in(struct zone *zone, struct pageblock *pageblock, unsigned int order)
+static ALWAYS_INLINE void block_in(struct zone *zone, struct pageblock *pageblock, unsigned int order)
 {
 	unsigned int mt = pageblock->migratetype;
 
@@ -24,7 +24,7 @@ static void block_in(struct zone *zone, struct pageblock *pageblock, unsigned in
 	buddy_count_blocks(zone, order, mt, 1);
 }
 
-static void block_out(struct zone *zone, struct pageblock *pageblock, unsigned int order)
+static ALWAYS_INLINE void block_out(struct zone *zone, struct pageblock *pageblock, unsigned int order)
 {
 	unsigned int mt = pageblock->migratetype;
 
@@ -259,24 +259,21 @@ void buddy_unfold_taken_locked(struct zone *zone, uint32_t number)
 	WRITE_ONCE(pageblock->flags, pageblock->flags | PAGEBLOCK_MAPPED);
 }
 
-void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
+/* Below a pageblock's order. Most blocks are single pages, few merge far, and nothing in here leaves two cache lines.
+ */
+static ALWAYS_INLINE void free_within(struct zone *zone, uint32_t index, unsigned int order)
 {
 	struct pageblock *pageblock = &zone->pageblocks[index / PAGEBLOCK_PAGES];
 	unsigned int at = index % PAGEBLOCK_PAGES;
 
-	DEBUG_ASSERT(IS_ALIGNED(index, 1u << order), "index 0x%x order %u", index, order);
-	if (order >= PAGEBLOCK_ORDER) {
-		buddy_whole_free(zone, index, order);
-		return;
-	}
-	if (pageblock->whole_order)
+	if (unlikely(pageblock->whole_order))
 		buddy_panic_double_free(zone, index, order);
-	if (!(pageblock->flags & PAGEBLOCK_MAPPED))
+	if (unlikely(!(pageblock->flags & PAGEBLOCK_MAPPED)))
 		buddy_unfold_taken_locked(zone, index / PAGEBLOCK_PAGES);
-	if (!pageblock_run_is_taken(pageblock, at, order))
+	if (unlikely(!pageblock_run_is_taken(pageblock, at, order)))
 		buddy_panic_double_free(zone, index, order);
 
-	pageblock_set_free(pageblock, at, 1u << order);
+	pageblock_run_set_free(pageblock, at, order);
 	pageblock->free_pages += 1u << order;
 	buddy_free_pages_changed(zone, 1 << order);
 	for (; order < PAGEBLOCK_ORDER && pageblock_run_is_free(pageblock, at ^ 1u << order, order); order++) {
@@ -289,6 +286,15 @@ void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
 		buddy_whole_freed(zone, index / PAGEBLOCK_PAGES);
 	if (unlikely(order >= zone->hinting_order))
 		page_hinting_enqueue(zone, ALIGN_DOWN(index, 1u << order), order);
+}
+
+void buddy_free_locked(struct zone *zone, uint32_t index, unsigned int order)
+{
+	DEBUG_ASSERT(IS_ALIGNED(index, 1u << order), "index 0x%x order %u", index, order);
+	if (order >= PAGEBLOCK_ORDER)
+		buddy_whole_free(zone, index, order);
+	else
+		free_within(zone, index, order);
 }
 
 /* Those that became part of a block which hinting wants to know of. */
@@ -344,7 +350,7 @@ void buddy_free_pages_locked(struct zone *zone, const uint32_t *indices, uint32_
 			free_many(zone, number, indices + first, end - first);
 		else
 			for (uint32_t at = first; at < end; at++)
-				buddy_free_locked(zone, indices[at], 0);
+				free_within(zone, indices[at], 0);
 	}
 }
 

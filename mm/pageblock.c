@@ -8,33 +8,12 @@
 
 #include "lib/string.h"
 
-#define WORD_ORDER 6u
-
-static uint64_t run_mask(unsigned int first, unsigned int order)
-{
-	return ((1ull << (1u << order)) - 1) << first % 64;
-}
-
-bool pageblock_run_is_free(const struct pageblock *pageblock, unsigned int first, unsigned int order)
+bool pageblock_words_are(const struct pageblock *pageblock, unsigned int first, unsigned int order, uint64_t value)
 {
 	const uint64_t *word = &pageblock->map[first / 64];
 
-	if (order < WORD_ORDER)
-		return !(~*word & run_mask(first, order));
-	for (unsigned int at = 0; at < 1u << (order - WORD_ORDER); at++)
-		if (~word[at])
-			return false;
-	return true;
-}
-
-bool pageblock_run_is_taken(const struct pageblock *pageblock, unsigned int first, unsigned int order)
-{
-	const uint64_t *word = &pageblock->map[first / 64];
-
-	if (order < WORD_ORDER)
-		return !(*word & run_mask(first, order));
-	for (unsigned int at = 0; at < 1u << (order - WORD_ORDER); at++)
-		if (word[at])
+	for (unsigned int at = 0; at < 1u << (order - PAGEBLOCK_WORD_ORDER); at++)
+		if (word[at] != value)
 			return false;
 	return true;
 }
@@ -49,12 +28,6 @@ static uint64_t range_mask(unsigned int at, unsigned int first, unsigned int end
 	if (end < (at + 1) * 64)
 		mask &= ~(~0ull << end % 64);
 	return mask;
-}
-
-void pageblock_set_free(struct pageblock *pageblock, unsigned int first, unsigned int pages)
-{
-	for (unsigned int at = first / 64; at * 64 < first + pages; at++)
-		pageblock->map[at] |= range_mask(at, first, first + pages);
 }
 
 void pageblock_set_taken(struct pageblock *pageblock, unsigned int first, unsigned int pages)
@@ -72,7 +45,7 @@ void pageblock_fill(struct pageblock *pageblock, bool free)
 /* Bits at all multiples of 2^order: 0x5555... for 1, 0x1111... for 2. */
 static uint64_t aligned_bits(unsigned int order)
 {
-	return order >= WORD_ORDER ? 1 : ~0ull / ((1ull << (1u << order)) - 1);
+	return order >= PAGEBLOCK_WORD_ORDER ? 1 : ~0ull / ((1ull << (1u << order)) - 1);
 }
 
 /* A bit at the start of each free block of exactly 2^order pages, for orders within a word. */
@@ -104,7 +77,7 @@ static unsigned int find_in_words(const struct pageblock *pageblock, unsigned in
 
 unsigned int pageblock_find(const struct pageblock *pageblock, unsigned int order, unsigned int from)
 {
-	if (order < WORD_ORDER)
+	if (order < PAGEBLOCK_WORD_ORDER)
 		return find_in_words(pageblock, order, from);
 	for (unsigned int at = ALIGN_UP(from, 1u << order); at < PAGEBLOCK_PAGES; at += 1u << order)
 		if (pageblock_run_is_free(pageblock, at, order) &&
@@ -126,7 +99,7 @@ static unsigned int count_bits(uint64_t word)
  */
 static bool count_in_word(uint64_t word, uint16_t counts[PAGEBLOCK_ORDER])
 {
-	for (unsigned int order = 0; order < WORD_ORDER && word; order++) {
+	for (unsigned int order = 0; order < PAGEBLOCK_WORD_ORDER && word; order++) {
 		uint64_t pairs = word & word >> (1u << order) & aligned_bits(order + 1);
 
 		counts[order] += count_bits(word & ~(pairs | pairs << (1u << order)));
@@ -143,8 +116,8 @@ void pageblock_count(const struct pageblock *pageblock, uint16_t counts[PAGEBLOC
 		counts[order] = 0;
 	for (unsigned int at = 0; at < PAGEBLOCK_WORDS; at++)
 		full |= (unsigned int)count_in_word(pageblock->map[at], counts) << at;
-	for (unsigned int order = WORD_ORDER; order < PAGEBLOCK_ORDER; order++) {
-		unsigned int step = 1u << (order - WORD_ORDER), pairs = 0;
+	for (unsigned int order = PAGEBLOCK_WORD_ORDER; order < PAGEBLOCK_ORDER; order++) {
+		unsigned int step = 1u << (order - PAGEBLOCK_WORD_ORDER), pairs = 0;
 
 		for (unsigned int at = 0; at < PAGEBLOCK_WORDS; at += 2 * step) {
 			bool first = full >> at & 1, second = full >> (at + step) & 1;

@@ -13,7 +13,8 @@
 
 #include "mm/page.h"
 
-#define PAGEBLOCK_WORDS (PAGEBLOCK_PAGES / 64)
+#define PAGEBLOCK_WORDS	     (PAGEBLOCK_PAGES / 64)
+#define PAGEBLOCK_WORD_ORDER 6u /* pages of a word of bits */
 
 enum pageblock_flags {
 	PAGEBLOCK_PRESENT = 1,	/* some of it is memory of this zone */
@@ -35,11 +36,41 @@ struct pageblock {
 	uint8_t compact_skip;  /* compaction found nothing to move here: not again before it forgets */
 } ALIGNED(128);
 
+/* All words of a run of at least PAGEBLOCK_WORD_ORDER are @value. */
+bool pageblock_words_are(const struct pageblock *pageblock, unsigned int first, unsigned int order, uint64_t value);
+
+static inline uint64_t pageblock_run_mask(unsigned int first, unsigned int order)
+{
+	return ((1ull << (1u << order)) - 1) << first % 64;
+}
+
 /* Runs are 2^@order pages from @first, aligned, within the pageblock; @order is below PAGEBLOCK_ORDER. */
-bool pageblock_run_is_free(const struct pageblock *pageblock, unsigned int first, unsigned int order);
-bool pageblock_run_is_taken(const struct pageblock *pageblock, unsigned int first, unsigned int order);
+static inline bool pageblock_run_is_free(const struct pageblock *pageblock, unsigned int first, unsigned int order)
+{
+	if (order < PAGEBLOCK_WORD_ORDER)
+		return !(~pageblock->map[first / 64] & pageblock_run_mask(first, order));
+	return pageblock_words_are(pageblock, first, order, ~0ull);
+}
+
+static inline bool pageblock_run_is_taken(const struct pageblock *pageblock, unsigned int first, unsigned int order)
+{
+	if (order < PAGEBLOCK_WORD_ORDER)
+		return !(pageblock->map[first / 64] & pageblock_run_mask(first, order));
+	return pageblock_words_are(pageblock, first, order, 0);
+}
+
+/* A run that was taken. */
+static inline void pageblock_run_set_free(struct pageblock *pageblock, unsigned int first, unsigned int order)
+{
+	if (order < PAGEBLOCK_WORD_ORDER) {
+		pageblock->map[first / 64] |= pageblock_run_mask(first, order);
+		return;
+	}
+	for (unsigned int at = 0; at < 1u << (order - PAGEBLOCK_WORD_ORDER); at++)
+		pageblock->map[first / 64 + at] = ~0ull;
+}
+
 /* [@first, @first + @pages) within the pageblock. */
-void pageblock_set_free(struct pageblock *pageblock, unsigned int first, unsigned int pages);
 void pageblock_set_taken(struct pageblock *pageblock, unsigned int first, unsigned int pages);
 void pageblock_fill(struct pageblock *pageblock, bool free);
 /* Free blocks of each order below PAGEBLOCK_ORDER, as the bits say. */

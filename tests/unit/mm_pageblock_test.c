@@ -44,9 +44,10 @@ KTEST(pageblock, blocks_are_found_as_by_looking_at_every_page)
 		unsigned int from = (unsigned int)rand_below(&rand, PAGEBLOCK_PAGES);
 
 		if (rand_below(&rand, 2))
-			pageblock_set_free(&pageblock, first, 1u << order);
+			pageblock_run_set_free(&pageblock, first, order);
 		else
 			pageblock_set_taken(&pageblock, first, 1u << order);
+		EXPECT(t, run_is(&pageblock, first, order, true) || run_is(&pageblock, first, order, false));
 		pageblock_count(&pageblock, counts);
 		for (order = 0; order < PAGEBLOCK_ORDER; order++) {
 			EXPECT_EQ(t, counts[order], count_slowly(&pageblock, order));
@@ -64,7 +65,8 @@ KTEST(pageblock, ranges_need_not_be_aligned)
 {
 	struct pageblock pageblock = {0};
 
-	pageblock_set_free(&pageblock, 60, 200);
+	for (unsigned int at = 60; at < 260; at++)
+		pageblock_run_set_free(&pageblock, at, 0);
 	for (unsigned int at = 0; at < PAGEBLOCK_PAGES; at++)
 		EXPECT_EQ(t, run_is(&pageblock, at, 0, true), at >= 60 && at < 260);
 	pageblock_set_taken(&pageblock, 100, 3);
