@@ -7,8 +7,9 @@
  * off, and kcompactd makes whole pageblocks of what was freed.
  *
  * The marks count all free pages. If most of them lie where something does not move, a zone is above its high mark and
- * has nothing for movable requests, each of which then mixes. For a policy that minds, a run also frees pages, as
- * gently, until the zone is above that mark without them (but for more of them than the greatest boost).
+ * has nothing for movable requests, each of which then mixes. For a policy that minds, a run begins when the zone is
+ * below its low mark without them, and also frees pages, as gently, until it is above the high one without them (but
+ * for more of them than the greatest boost). The whole pageblocks that a policy keeps come on top: they are for others.
  *
  * Who waits on pfmemalloc_wait is woken when the node can serve direct reclaim again (half of the min marks), when
  * progress was made on a boost without raising the effort, and at the end of a run.
@@ -16,6 +17,7 @@
 #include "mm/kswapd.h"
 
 #include "kernel/thread.h"
+#include "kernel/time.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/format.h"
@@ -30,6 +32,7 @@
 #define MAX_FAILURES	    16u
 #define PAGES_PER_PASS	    32u
 #define LEAST_GENTLE_EFFORT (RECLAIM_PRIORITY_FIRST - 2)
+#define GENTLE_REST_NS	    (10 * NS_PER_MS) /* after being gentle brought nothing more */
 
 struct run {
 	struct node *node;
@@ -94,23 +97,35 @@ static void note_boosts(struct run *run)
 	}
 }
 
-/* What movable requests lack below the high mark, beside the boost. */
-static uint64_t lacks_in_place(const struct zone *zone)
+/* What the policy keeps as whole pageblocks. */
+static uint64_t whole_pages_wanted(const struct zone *zone, const struct frag_policy *policy)
 {
-	uint64_t needed = READ_ONCE(zone->watermark[WATERMARK_HIGH]) +
-			  MIN(zone_free_out_of_place(zone), watermark_boost_limit(zone));
+	return policy->whole_pages_wanted ? policy->whole_pages_wanted(zone) : 0;
+}
 
-	return frag_policy_get()->fragmenting ? needed - MIN(needed, zone_free_pages(zone)) : 0;
+/*
+ * Free pages that movable requests lack below @mark, beside the boost: neither what is out of place nor what is kept
+ * whole is for them.
+ */
+static uint64_t lacks_in_place(const struct zone *zone, enum watermark mark, const struct frag_policy *policy)
+{
+	uint64_t not_theirs = zone_free_out_of_place(zone), needed;
+
+	if (!policy->whole_pages_wanted) /* then they may mix, if need be */
+		not_theirs = MIN(not_theirs, watermark_boost_limit(zone));
+	needed = READ_ONCE(zone->watermark[mark]) + not_theirs + whole_pages_wanted(zone, policy);
+	return needed - MIN(needed, zone_free_pages(zone));
 }
 
 /* Pages to be freed gently. */
 static uint64_t gentle_pages(const struct run *run, enum zone_type type)
 {
 	const struct zone *zone = run->node->zones[type];
+	const struct frag_policy *policy = frag_policy_get();
 
 	if (!zone || (run->given_up & (1u << type)))
 		return 0;
-	return MAX(run->boost_left[type], lacks_in_place(zone));
+	return MAX(run->boost_left[type], policy->fragmenting ? lacks_in_place(zone, WATERMARK_HIGH, policy) : 0);
 }
 
 /* The highest zone where there are some; NR_ZONE_TYPES if there is none. */
@@ -207,6 +222,8 @@ static void balance(struct run *run)
 		atomic_inc(&run->node->kswapd.failures);
 	if (run->boosted)
 		take_off_boosts(run);
+	if (run->given_up)
+		WRITE_ONCE(run->node->kswapd.rest_until_ns, time_ns() + GENTLE_REST_NS);
 }
 
 static bool lacks_whole_pageblocks(const struct node *node)
@@ -285,6 +302,26 @@ void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_
 		TRACE(mm_vmscan_wakeup_kswapd, .nid = node->id, .order = (int)order, .gfp_flags = gfp);
 		wake_up(&kswapd->wait);
 	}
+}
+
+/* More than enough, as one figure shows: most of the time it is so. */
+static bool has_plenty_in_place(const struct zone *zone, const struct frag_policy *policy)
+{
+	uint64_t pairs = READ_ONCE(zone->free_blocks[MAX_ORDER][MIGRATE_MOVABLE]);
+
+	return pairs << MAX_ORDER >= READ_ONCE(zone->watermark[WATERMARK_LOW]) + whole_pages_wanted(zone, policy);
+}
+
+void kswapd_before_taking(const struct zone *zone, const struct alloc_request *request)
+{
+	struct node *node = &memory.nodes[zone->node];
+	const struct frag_policy *policy = request->policy;
+
+	if (!policy || !policy->fragmenting || !(request->gfp & GFP_KSWAPD_RECLAIM) ||
+	    has_plenty_in_place(zone, policy) || READ_ONCE(node->kswapd.asked))
+		return;
+	if (lacks_in_place(zone, WATERMARK_LOW, policy) && time_ns() >= READ_ONCE(node->kswapd.rest_until_ns))
+		kswapd_wake(node, request->gfp, 0, zone->type);
 }
 
 void kswapd_init(struct kswapd *kswapd)

@@ -9,6 +9,7 @@
 #include "kernel/wait.h"
 #include "mm/zone.h"
 
+struct alloc_request;
 struct node;
 struct thread;
 
@@ -20,7 +21,8 @@ struct kswapd {
 	enum zone_type highest;
 	bool asked;
 	uint32_t failures; /* runs in a row that freed nothing; after 16 it waits for somebody else to free something */
-	uint64_t progress; /* changes whenever sleepers should look again */
+	uint64_t rest_until_ns; /* nothing is to be had gently before: not woken for what is only out of place */
+	uint64_t progress;	/* changes whenever sleepers should look again */
 };
 
 void kswapd_init(struct kswapd *kswapd);
@@ -30,3 +32,8 @@ int kswapd_start(void) MUST_CHECK;
 void kswapd_stop(void);
 /* Asks for free memory up to @highest, in blocks of @order, for a request with @gfp. Callable with zone->lock held. */
 void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest);
+/*
+ * @request, a movable one, is about to take pages from @zone: kswapd is woken if the policy minds mixing and what is
+ * free in place is below the low mark. The zone's figures alone would say so only when there is nothing left.
+ */
+void kswapd_before_taking(const struct zone *zone, const struct alloc_request *request);

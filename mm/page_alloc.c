@@ -12,6 +12,7 @@
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "mm/buddy.h"
+#include "mm/kswapd.h"
 #include "mm/memory.h"
 #include "mm/page_alloc_internal.h"
 #include "mm/pcp.h"
@@ -96,6 +97,8 @@ static uint32_t take_above_mark(struct zone *zone, const struct alloc_request *r
 
 	if (!stays_above_mark(zone, request, 0))
 		return ZONE_INDEX_NONE;
+	if (request->mt == MIGRATE_MOVABLE)
+		kswapd_before_taking(zone, request);
 	if (pcp_serves(request->order) && pcp_limits(zone, request->order).high && !atomic)
 		return pcp_refill_and_take(zone, request);
 	return pcp_bypass_take(zone, request);

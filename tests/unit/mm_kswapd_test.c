@@ -158,45 +158,112 @@ static void take_off_boosts(void)
 	for_each_zone(zone) WRITE_ONCE(zone->watermark_boost, 0);
 }
 
-/* Pages that a run frees, at least @enough, in a zone above its high mark by free pages between others that stay. */
-static uint64_t freed_out_of_place(struct ktest *t, const char *policy, uint64_t enough)
+/* A page that stays, between others that are free and nothing for movable requests. */
+static struct page *scatter_free_pages(struct zone *zone)
 {
-	struct zone *zone = memory.nodes[0].zones[ZONE_NORMAL];
 	struct page *block = alloc_pages_node(0, GFP_KERNEL, PAGEBLOCK_ORDER);
-	uint64_t before = vm_event_read(VM_EVENT_pgsteal_kswapd), progress = READ_ONCE(memory.nodes[0].kswapd.progress);
-	uint64_t reserved = 0;
 
-	EXPECT(t, block);
 	if (!block)
-		return 0;
+		return NULL;
 	split_page(block, 0);
 	for (uint64_t at = 1; at < PAGEBLOCK_PAGES; at++)
 		free_pages(block + at, 0);
 	pcp_drain_all(zone);
-	EXPECT(t, zone_free_out_of_place(zone) >= PAGEBLOCK_PAGES - 1);
+	return block;
+}
+
+/* The marks are a little below what is free but for @reserved pages; the low one even lower. */
+static void raise_marks(struct zone *zone, uint64_t reserved)
+{
 	for (enum migratetype mt = MIGRATE_PCPTYPES; mt < MIGRATE_TYPES; mt++)
 		reserved += zone_free_of_type(zone, mt);
 	WRITE_ONCE(zone->watermark[WATERMARK_HIGH], zone_free_pages(zone) - reserved - 100);
+	WRITE_ONCE(zone->watermark[WATERMARK_LOW], zone_free_pages(zone) - reserved - 200);
 	take_off_boosts();
-	EXPECT_OK(t, frag_policy_set(policy));
-	EXPECT_OK(t, kswapd_start());
+}
+
+static void ask_kswapd(void)
+{
 	kswapd_wake(&memory.nodes[0], GFP_KERNEL, 0, ZONE_NORMAL);
-	enough += before;
-	EXPECT(t, wait_for(has_progressed, &progress) && wait_for(has_freed, &enough));
+}
+
+/* Off the zone's lists: the CPUs' are empty. */
+static void take_a_movable_page(void)
+{
+	struct page *page = alloc_pages_node(0, GFP_USER | GFP_MOVABLE, 0);
+
+	if (page)
+		free_pages(page, 0);
+}
+
+/* Pages that kswapd frees after @wake, at least @enough, with @scattered free pages out of place or without. */
+static uint64_t freed_above_marks(struct ktest *t, const char *policy, bool scattered, void (*wake)(void),
+				  uint64_t enough)
+{
+	struct zone *zone = memory.nodes[0].zones[ZONE_NORMAL];
+	struct page *block = scattered ? scatter_free_pages(zone) : NULL;
+	uint64_t before = vm_event_read(VM_EVENT_pgsteal_kswapd), least = before + enough;
+
+	if (scattered)
+		EXPECT(t, block && zone_free_out_of_place(zone) >= PAGEBLOCK_PAGES - 1);
+	pcp_drain_all(zone);
+	raise_marks(zone, scattered ? 0 : zone_free_out_of_place(zone));
+	EXPECT_OK(t, frag_policy_set(policy));
+	WRITE_ONCE(memory.nodes[0].kswapd.rest_until_ns, 0); /* the test before may have left nothing to free */
+	EXPECT_OK(t, kswapd_start());
+	wake();
+	if (enough) {
+		EXPECT(t, wait_for(has_freed, &least));
+	} else if (wake == ask_kswapd) {
+		uint64_t progress = READ_ONCE(memory.nodes[0].kswapd.progress);
+
+		wake();
+		EXPECT(t, wait_for(has_progressed, &progress));
+	}
 	kswapd_stop();
-	free_pages(block, 0);
+	if (block)
+		free_pages(block, 0);
+	watermark_set_all();
 	return vm_event_read(VM_EVENT_pgsteal_kswapd) - before;
+}
+
+static bool is_alone(struct ktest *t)
+{
+	if (ktest_hosted() && !memory.nodes[0].kswapd.thread)
+		return true;
+	ktest_skip(t, "needs a machine where nobody else frees memory");
+	return false;
 }
 
 /* Regression: free pages that movable requests get only by mixing kept the zone above its high mark for good. */
 KTEST(kswapd, free_pages_out_of_place_do_not_count_for_who_minds_mixing)
 {
-	if (!ktest_hosted() || memory.nodes[0].kswapd.thread) {
-		ktest_skip(t, "needs a machine where nobody else frees memory");
+	if (!is_alone(t))
 		return;
-	}
 	ktest_defer(t, restore, (void *)frag_policy_get()->name);
 	read_file(t, 2, GFP_KERNEL);
-	EXPECT_EQ(t, freed_out_of_place(t, "nofragment", 0), 0u);
-	EXPECT(t, freed_out_of_place(t, "boost", PAGEBLOCK_PAGES / 2) >= PAGEBLOCK_PAGES / 2);
+	EXPECT_EQ(t, freed_above_marks(t, "nofragment", true, ask_kswapd, 0), 0u);
+	EXPECT(t, freed_above_marks(t, "boost", true, ask_kswapd, PAGEBLOCK_PAGES / 2) >= PAGEBLOCK_PAGES / 2);
+}
+
+/* Regression: it slept on until movable requests had nothing and mixed, each time before it was woken. */
+KTEST(kswapd, it_is_woken_before_movable_requests_have_to_mix)
+{
+	if (!is_alone(t))
+		return;
+	ktest_defer(t, restore, (void *)frag_policy_get()->name);
+	read_file(t, 2, GFP_KERNEL);
+	EXPECT_EQ(t, freed_above_marks(t, "nofragment", true, take_a_movable_page, 0), 0u);
+	EXPECT(t, freed_above_marks(t, "boost", true, take_a_movable_page, PAGEBLOCK_PAGES / 4) >= PAGEBLOCK_PAGES / 4);
+}
+
+/* Regression: the high mark paid for the pageblocks that defrag keeps whole, so there never was enough for both. */
+KTEST(kswapd, what_a_policy_keeps_whole_comes_on_top_of_the_mark)
+{
+	if (!is_alone(t))
+		return;
+	ktest_defer(t, restore, (void *)frag_policy_get()->name);
+	read_file(t, 2, GFP_KERNEL);
+	EXPECT_EQ(t, freed_above_marks(t, "boost", false, ask_kswapd, 0), 0u);
+	EXPECT(t, freed_above_marks(t, "defrag", false, ask_kswapd, PAGEBLOCK_PAGES / 2) >= PAGEBLOCK_PAGES / 2);
 }
