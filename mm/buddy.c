@@ -131,29 +131,41 @@ uint32_t buddy_take_locked(struct zone *zone, unsigned int order, enum migratety
 	return have < NR_ORDERS ? buddy_take_from_locked(zone, have, mt, order) : ZONE_INDEX_NONE;
 }
 
-/* The lowest pageblock of @mt that has free pages but is not free as a whole; BLOCK_SET_NONE if there is none. */
-static uint32_t lowest_partial(const struct zone *zone, enum migratetype mt)
+#define CRUMBS 3u /* orders of blocks that are good for single pages and for little else */
+
+/*
+ * Single pages fill up the lowest pageblock, the smallest of its blocks first, so that the others empty and become
+ * whole (the workload frag shows what that brings). But where less than a 16th of the zone is free, larger blocks are
+ * left to larger requests, which would soon have to mix, as long as there are crumbs anywhere.
+ */
+static unsigned int orders_for_pages(const struct zone *zone)
+{
+	return zone_free_pages(zone) < zone->managed_pages / 16 ? CRUMBS : PAGEBLOCK_ORDER;
+}
+
+/* The lowest pageblock of @mt with blocks of these orders, else with the next larger; BLOCK_SET_NONE: none but whole.
+ */
+static uint32_t pageblock_for_pages(const struct zone *zone, enum migratetype mt, unsigned int orders)
 {
 	uint32_t lowest = BLOCK_SET_NONE;
 
 	for (unsigned int order = 0; order < PAGEBLOCK_ORDER; order++) {
 		uint32_t number = block_set_first(&zone->shape, zone_set(zone, order, mt));
 
+		if (order >= orders && lowest != BLOCK_SET_NONE)
+			break;
 		lowest = MIN(lowest, number); /* none is the largest */
 	}
 	return lowest;
 }
 
-/*
- * Single pages fill up the lowest pageblock, the smallest of its blocks first, so that the others empty and become
- * whole (the workload frag shows what that brings).
- */
 uint32_t buddy_take_pages_locked(struct zone *zone, enum migratetype mt, uint32_t *indices, uint32_t count)
 {
+	unsigned int orders = orders_for_pages(zone);
 	uint32_t taken = 0;
 
 	while (taken < count) {
-		uint32_t number = lowest_partial(zone, mt), index, pages;
+		uint32_t number = pageblock_for_pages(zone, mt, orders), index, pages;
 		unsigned int have = 0;
 
 		if (number == BLOCK_SET_NONE)

@@ -239,3 +239,39 @@ KTEST(buddy, random_use_of_an_odd_zone_agrees_with_a_model)
 {
 	run_model(t, 3 * PAGEBLOCK_PAGES + 77, ktest_hosted() ? 20000 : 1500);
 }
+
+/* Takes all of a zone of @pageblocks but eight pages of the first and one page of the second, and what is behind. */
+static struct zone *zone_with_a_crumb(struct ktest *t, uint32_t pageblocks)
+{
+	struct zone *zone = fixture_zone(t, (uint64_t)pageblocks * PAGEBLOCK_PAGES);
+
+	spin_lock(&zone->lock);
+	for (uint32_t number = 0; number < 2; number++)
+		EXPECT_EQ(t, buddy_take_locked(zone, PAGEBLOCK_ORDER, MIGRATE_MOVABLE), number * PAGEBLOCK_PAGES);
+	buddy_free_locked(zone, 0, 3);
+	buddy_free_locked(zone, PAGEBLOCK_PAGES, 0);
+	spin_unlock(&zone->lock);
+	return zone;
+}
+
+static uint32_t take_a_page(struct zone *zone)
+{
+	uint32_t index = ZONE_INDEX_NONE;
+
+	spin_lock(&zone->lock);
+	(void)buddy_take_pages_locked(zone, MIGRATE_MOVABLE, &index, 1);
+	spin_unlock(&zone->lock);
+	return index;
+}
+
+/* Regression: single pages used up the larger blocks beside many holes, and larger requests had to mix. */
+KTEST(buddy, single_pages_take_crumbs_first_where_memory_is_short)
+{
+	struct zone *zone = zone_with_a_crumb(t, 2);
+
+	EXPECT_EQ(t, take_a_page(zone), PAGEBLOCK_PAGES);
+	EXPECT_EQ(t, take_a_page(zone), 0u);
+	zone = zone_with_a_crumb(t, 4);
+	EXPECT_EQ(t, take_a_page(zone), 0u);
+	EXPECT_OK(t, buddy_check(zone));
+}
