@@ -92,7 +92,8 @@ uint32_t pcp_take_pages(struct zone *zone, enum migratetype mt, enum page_owner 
 	return taken;
 }
 
-static uint32_t take_batch(struct zone *zone, unsigned int order, enum migratetype mt, uint32_t *items, uint32_t count)
+static ALWAYS_INLINE uint32_t take_batch(struct zone *zone, unsigned int order, enum migratetype mt, uint32_t *items,
+					 uint32_t count)
 {
 	uint32_t taken = 0;
 
@@ -116,8 +117,8 @@ static bool cma_comes_first(const struct zone *zone, enum migratetype mt)
 }
 
 /* Before falling back they use what is left of them. */
-static uint32_t take_batch_or_cma(struct zone *zone, unsigned int order, enum migratetype mt, uint32_t *items,
-				  uint32_t count)
+static ALWAYS_INLINE uint32_t take_batch_or_cma(struct zone *zone, unsigned int order, enum migratetype mt,
+						uint32_t *items, uint32_t count)
 {
 	bool cma_first = unlikely(cma_comes_first(zone, mt));
 	uint32_t taken = take_batch(zone, order, cma_first ? MIGRATE_CMA : mt, items, count);
@@ -128,17 +129,17 @@ static uint32_t take_batch_or_cma(struct zone *zone, unsigned int order, enum mi
 }
 
 /* One fallback at most: if it claimed a pageblock, the rest of the batch comes from there. */
-static uint32_t take_batch_or_fall_back(struct zone *zone, const struct alloc_request *request, uint32_t *items,
-					uint32_t count)
+static ALWAYS_INLINE uint32_t take_batch_or_fall_back(struct zone *zone, const struct alloc_request *request,
+						      unsigned int order, uint32_t *items, uint32_t count)
 {
-	uint32_t taken = take_batch_or_cma(zone, request->order, request->mt, items, count);
+	uint32_t taken = take_batch_or_cma(zone, order, request->mt, items, count);
 
 	if (taken)
 		return taken;
 	items[0] = fallback_take_locked(zone, request);
 	if (items[0] == ZONE_INDEX_NONE)
 		return 0;
-	return 1 + take_batch(zone, request->order, request->mt, items + 1, count - 1);
+	return 1 + take_batch(zone, order, request->mt, items + 1, count - 1);
 }
 
 #define BLOCKS_AHEAD 12u
@@ -169,7 +170,7 @@ static ALWAYS_INLINE void refill(struct zone *zone, struct pcp *pcp, const struc
 	uint32_t batch[MOST_AT_ONCE], taken, want = pcp_limits(zone, order).batch;
 
 	spin_lock(&zone->lock);
-	taken = take_batch_or_fall_back(zone, request, batch, want);
+	taken = take_batch_or_fall_back(zone, request, order, batch, want);
 	spin_unlock(&zone->lock);
 	for (uint32_t at = 0; at < taken; at++) {
 		uint32_t index = batch[at];
@@ -214,7 +215,7 @@ static uint32_t take_from_buddy_locked(struct zone *zone, const struct alloc_req
 	if (request->flags & ALLOC_HIGHATOMIC)
 		index = buddy_take_locked(zone, request->order, MIGRATE_HIGHATOMIC);
 	if (index == ZONE_INDEX_NONE)
-		take_batch_or_fall_back(zone, request, &index, 1);
+		take_batch_or_fall_back(zone, request, request->order, &index, 1);
 	if (index != ZONE_INDEX_NONE && (request->flags & ALLOC_MAY_RESERVE))
 		highatomic_reserve_locked(zone, index);
 	return index;
