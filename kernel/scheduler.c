@@ -3,8 +3,10 @@
  *
  * A thread is on a CPU, in one run queue, or blocked. A CPU takes the first of its queue, steals from another if its
  * own is empty, or idles. A thread that becomes runnable goes to its last CPU if that one idles, else to any idle
- * CPU, else behind its last CPU's queue; it does not push aside who runs there, unless it is urgent: then it is the
- * next that the CPU runs.
+ * CPU, else behind its last CPU's queue or one that is shorter by two; it does not push aside who runs there. Unless it
+ * is urgent: if no CPU idles it runs next on the one that wakes it, for it is that one's work that it is to catch up
+ * with; who is pushed aside has the rest of its slice after it. An urgent thread whose slice is over waits for one
+ * other.
  *
  * Slices are timed only while somebody waits behind the running thread. The slice timer is never cancelled: when it
  * rings and the thread has not had its time yet, it is armed for the rest, so quick switches cost nothing. When a slice
@@ -54,16 +56,41 @@ static void raw_unlock(uint32_t *lock)
 
 /* ---- queues ---- */
 
+/* Ahead of all; behind who is urgent; behind one who is not; behind all. */
+enum queue_place { QUEUE_FIRST, QUEUE_NEXT, QUEUE_SOON, QUEUE_LAST };
+
+/* The first that is not urgent, or the queue's end. */
+static struct list_node *first_patient(struct run_queue *queue)
+{
+	struct thread *thread;
+
+	list_for_each_entry(thread, &queue->threads, run_node) {
+		if (!thread->urgent)
+			return &thread->run_node;
+	}
+	return &queue->threads;
+}
+
+/* Behind which of the queue's list it comes. */
+static struct list_node *place_in(struct run_queue *queue, enum queue_place place)
+{
+	struct list_node *patient;
+
+	if (place == QUEUE_FIRST)
+		return &queue->threads;
+	if (place == QUEUE_LAST)
+		return queue->threads.prev;
+	patient = first_patient(queue);
+	return place == QUEUE_NEXT || patient == &queue->threads ? patient->prev : patient;
+}
+
 /* True if nobody waited there before. */
-static bool queue_add(struct run_queue *queue, struct thread *thread, bool ahead)
+static bool queue_add(struct run_queue *queue, struct thread *thread, enum queue_place place)
 {
 	bool first;
 
 	raw_lock(&queue->raw_lock);
-	if (ahead)
-		list_add(&queue->threads, &thread->run_node);
-	else
-		list_add_tail(&queue->threads, &thread->run_node);
+	list_add(place_in(queue, place), &thread->run_node);
 	first = queue->length == 0;
 	store_relaxed(&queue->length, queue->length + 1);
 	raw_unlock(&queue->raw_lock);
@@ -122,6 +149,17 @@ static int idle_cpu(int preferred)
 	return -1;
 }
 
+/* @preferred, or where at least two fewer wait: who does not sleep stays where it begins. */
+static int short_queue(int preferred)
+{
+	int best = preferred;
+
+	for (unsigned int cpu = 0; cpu < cpu_count(); cpu++)
+		if (load_relaxed(&queues[cpu].length) + 2 <= load_relaxed(&queues[best].length))
+			best = (int)cpu;
+	return best;
+}
+
 /* ---- slices ---- */
 
 /* This CPU's queue has somebody waiting. */
@@ -133,10 +171,16 @@ static void time_slice(struct run_queue *queue)
 	timer_arm(&queue->slice, time_ns() + SLICE_NS);
 }
 
+/* Who was pushed aside meanwhile has the rest of its slice. */
+static uint64_t slice_end(const struct thread *thread)
+{
+	return thread->switched_in_ns + SLICE_NS - MIN(thread->slice_used_ns, SLICE_NS);
+}
+
 static void slice_over(struct timer *timer)
 {
 	struct run_queue *queue = container_of(timer, struct run_queue, slice);
-	uint64_t now = time_ns(), end = thread_current()->switched_in_ns + SLICE_NS;
+	uint64_t now = time_ns(), end = slice_end(thread_current());
 	int idle;
 
 	queue->slice_armed = load_relaxed(&queue->length) > 0;
@@ -159,10 +203,10 @@ void scheduler_enqueue(struct thread *thread)
 
 	if (cpu == THREAD_ANY_CPU) {
 		idle = idle_cpu(thread->cpu);
-		cpu = idle >= 0 ? idle : thread->cpu;
+		cpu = idle >= 0 ? idle : urgent ? (int)cpu_id() : short_queue(thread->cpu);
 	}
 	/* Where somebody waits already, the slice is timed or an interrupt is on its way. */
-	if (!queue_add(&queues[cpu], thread, urgent) && !urgent)
+	if (!queue_add(&queues[cpu], thread, urgent ? QUEUE_FIRST : QUEUE_LAST) && !urgent)
 		return;
 	if (urgent)
 		store_relaxed(&queues[cpu].urgent, true);
@@ -210,12 +254,14 @@ void schedule(void)
 	int cpu = cpu_id();
 	struct run_queue *queue = &queues[cpu];
 	struct thread *previous = thread_current(), *next;
+	bool aside = load_relaxed(&queue->urgent);
 
 	ASSERT(percpu_preempt_count() == 0, "switching threads with preemption off (%u)", percpu_preempt_count());
 	percpu_set_need_resched(false);
 	store_relaxed(&queue->urgent, false);
+	previous->slice_used_ns = aside ? previous->slice_used_ns + time_ns() - previous->switched_in_ns : 0;
 	if (previous->state == THREAD_RUNNABLE && !previous->is_idle)
-		queue_add(queue, previous, false);
+		queue_add(queue, previous, previous->urgent ? QUEUE_SOON : aside ? QUEUE_NEXT : QUEUE_LAST);
 	next = queue_take(queue, cpu, false);
 	if (!next)
 		next = steal(cpu);

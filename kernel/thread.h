@@ -36,8 +36,8 @@ void thread_stop(struct thread *thread);
 bool thread_should_stop(void);
 
 /*
- * From now on the caller runs as soon as it is woken, before those who wait for their turn; after a slice it waits like
- * all others. For threads that others depend on and that work in short bursts. No effect in the hosted build.
+ * From now on the caller runs as soon as it is woken, before those who wait for their turn; after a slice it waits for
+ * one of them. For threads that others depend on and that work in bursts. No effect in the hosted build.
  */
 void thread_be_urgent(void);
 

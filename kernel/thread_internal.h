@@ -20,9 +20,10 @@ struct thread {
 	bool stop;
 	bool timed_out;
 	bool is_idle;
-	bool urgent;	/* see thread_be_urgent() */
-	int cpu;	/* where it runs or ran last */
-	int pinned_cpu; /* THREAD_ANY_CPU: not pinned */
+	bool urgent;		/* see thread_be_urgent() */
+	uint64_t slice_used_ns; /* before somebody urgent came between */
+	int cpu;		/* where it runs or ran last */
+	int pinned_cpu;		/* THREAD_ANY_CPU: not pinned */
 	struct timer deadline;
 	struct completion ended; /* its last switch is done: the stack may go */
 	uint64_t stack_top;

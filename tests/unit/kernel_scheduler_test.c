@@ -249,3 +249,38 @@ KTEST(scheduler, who_is_urgent_runs_before_those_who_wait)
 	EXPECT_EQ(t, arrivals[2].place, 3u);
 	EXPECT(t, arrivals[0].place > 3 && arrivals[1].place > 3);
 }
+
+/* How many of those that it wakes on its CPU had their turn when it has its next. */
+static int work_urgently(void *argument)
+{
+	struct arrival *arrival = argument;
+	uint32_t waiting = 2, now;
+
+	thread_be_urgent();
+	while (load_acquire(arrival->arrived) < waiting)
+		sleep_ns(NS_PER_MS);
+	wake_arrivals(arrival);
+	while ((now = load_acquire(arrival->arrived)) == waiting)
+		cpu_relax();
+	return (int)(now - waiting);
+}
+
+/* Regression: kswapd waited for all others at the end of a slice, and memory ran out meanwhile. */
+KTEST(scheduler, who_is_urgent_waits_for_one_other_after_a_slice)
+{
+	static struct wait_queue queue;
+	uint32_t go = 0, arrived = 0;
+	struct arrival arrivals[3];
+	struct thread *threads[3];
+
+	wait_queue_init(&queue);
+	for (unsigned int at = 0; at < 3; at++) {
+		arrivals[at] = (struct arrival){&queue, &go, &arrived, false, UINT32_MAX};
+		threads[at] = thread_spawn_on(last_cpu(), "arrival", at == 2 ? work_urgently : wait_and_arrive,
+					      &arrivals[at]);
+		REQUIRE(t, !IS_ERR(threads[at]));
+	}
+	EXPECT_EQ(t, thread_join(threads[2]), 1);
+	thread_join(threads[0]);
+	thread_join(threads[1]);
+}
