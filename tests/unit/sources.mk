@@ -28,7 +28,7 @@ tests_both += tests/unit/drivers_balloon_hinting_test.c tests/unit/drivers_ballo
 sanitizer_exempt += tests/unit/scripted_balloon.c tests/unit/drivers_balloon_oom_test.c \
 	tests/unit/drivers_balloon_free_page_hint_test.c
 # mm
-tests_both += $(wildcard tests/unit/mm_*.c) tests/unit/movable_owner.c
+tests_both += $(wildcard tests/unit/mm_*.c) $(addprefix tests/unit/,movable_owner.c hinting_fixture.c)
 # boot, page tables
 tests_guest += $(guest_tests)
 tests_both += $(addprefix tests/unit/boot_,pvh_test.c multiboot2_test.c efi_map_test.c efi_handover_test.c)
