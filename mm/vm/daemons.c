@@ -122,8 +122,11 @@ enum { KHUGEPAGED, KSMD, NUMA_BALANCING };
 
 static void ksm_changed(struct vfile_int *setting)
 {
-	if (load_relaxed(&setting->value) == KSM_UNMERGE)
+	if (load_relaxed(&setting->value) == KSM_UNMERGE) {
+		daemons_hold(); /* or a pass that has begun merges again behind us */
 		ksm_unmerge_all();
+		daemons_release();
+	}
 	poke(&scanners[KSMD]);
 }
 

@@ -198,16 +198,41 @@ uint64_t ksm_scan(void)
 	return ksm_scan_some(UINT64_MAX);
 }
 
+enum entry_state { ENTRY_OTHER, ENTRY_MERGED, ENTRY_MOVING };
+
+static enum entry_state state_of(struct mm *mm, uint64_t address)
+{
+	enum entry_state state = ENTRY_OTHER;
+	const struct area *area;
+	struct page *page;
+	unsigned int level;
+	uint64_t *entry, value;
+
+	mutex_lock(&mm->lock);
+	area = area_find(mm, address);
+	spin_lock(&mm->table_lock);
+	entry = table_leaf(mm, address, &level);
+	value = entry ? entry_get(entry) : 0;
+	page = area && pte_maps(value) ? vm_normal_lru_page(area, address, value) : NULL;
+	if (page && page_is(page, PAGE_KSM))
+		state = ENTRY_MERGED;
+	else if (pte_parked(value) == PTE_PARKED_MIGRATION)
+		state = ENTRY_MOVING; /* merged or not: in a moment it is one that maps */
+	spin_unlock(&mm->table_lock);
+	mutex_unlock(&mm->lock);
+	return state;
+}
+
 int ksm_unmerge(struct mm *mm, uint64_t start, uint64_t bytes)
 {
 	for (uint64_t at = start; at < start + bytes; at += PAGE_SIZE) {
-		struct page *page = follow_page(mm, at, FOLL_LRU);
-		bool is_merged = page && page_is(page, PAGE_KSM);
+		enum entry_state state;
+		int error = 0;
 
-		if (page)
-			page_put(page);
-		if (is_merged && mm_fault(mm, at, true) == -ENOMEM)
-			return -ENOMEM;
+		while (!error && (state = state_of(mm, at)) != ENTRY_OTHER)
+			error = mm_fault(mm, at, state == ENTRY_MERGED);
+		if (error == -ENOMEM)
+			return error;
 	}
 	return 0;
 }

@@ -159,6 +159,24 @@ KTEST(vm_daemons, ksmd_merges_while_told_to_and_takes_apart)
 	EXPECT_OK(t, set(KSM_DIR "pages_to_scan", "100"));
 }
 
+/* Regression: what had been taken apart already was merged again by the pass under way. */
+KTEST(vm_daemons, nothing_is_merged_behind_who_takes_apart)
+{
+	struct mm *mm = space_for_daemons(t);
+	uint64_t at = fixture_area(t, mm, 64, RW | AREA_MERGEABLE);
+	struct place place = {mm, at, 0};
+
+	for (uint64_t i = 0; i < 64; i++)
+		EXPECT_OK(t, poke(at + i * PAGE_SIZE, 55));
+	EXPECT_OK(t, set(KSM_DIR "sleep_millisecs", "0"));
+	for (int round = 0; round < 20; round++) {
+		EXPECT_OK(t, set(KSM_DIR "run", "1"));
+		EXPECT(t, comes_true(all_shared, &place));
+		EXPECT_OK(t, set(KSM_DIR "run", "2"));
+		EXPECT_EQ(t, figure(t, KSM_DIR "pages_sharing"), 0u);
+	}
+}
+
 KTEST(vm_daemons, numa_balancing_marks_what_is_then_faulted)
 {
 	struct mm *mm = space_for_daemons(t);

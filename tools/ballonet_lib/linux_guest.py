@@ -14,7 +14,7 @@ class LinuxGuest(Guest):
     def __init__(self, machine, name, words="", initrd=INITRD):
         """@machine's kernel is replaced; @words: more for Linux's command line ("init_on_alloc=0")."""
         machine = replace(machine, kernel=KERNEL, append="", extra=machine.extra + ["-initrd", initrd])
-        super().__init__(machine, name, f"console=ttyS0 quiet {words}".strip())
+        super().__init__(machine, name, f"console=ttyS0 quiet no_timer_check {words}".strip())
 
     def wait_ready(self, timeout=120.0):
         self.expect(r"^linux: ready\n", timeout, "Linux")
