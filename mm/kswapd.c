@@ -241,7 +241,7 @@ static void run_once(struct kswapd *kswapd)
 	spin_lock(&kswapd->lock);
 	order = run.order = kswapd->order;
 	run.highest = kswapd->highest;
-	kswapd->asked = false;
+	WRITE_ONCE(kswapd->asked, false); /* who looks whether it is does so without the lock */
 	kswapd->order = 0;
 	kswapd->highest = 0;
 	spin_unlock(&kswapd->lock);
