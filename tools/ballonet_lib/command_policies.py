@@ -81,12 +81,12 @@ def row_of(policy, results, vanilla, source):
     less = f"{100 * (1 - statistics.mean(events) / vanilla):.1f} %" if vanilla and policy != "vanilla" else ""
     theirs = source.get(policy)
     huge_us = [result["huge"]["mean_ns"] / 1000 for result in results if result["huge"]["count"]]
-    base_us = [result["base"]["mean_ns"] / 1000 for result in results if result["base"]["count"]]
+    base_us = base_us_of(results)
     return (policy, spread(events), less, f"{theirs[0]:,}" if theirs else "",
             spread([share(result) for result in results], 1), theirs[1] if theirs and theirs[1] else "",
             spread([result["stalls"] for result in results]),
             spread([result["stall_us"] / 1000 for result in results]),
-            f"{statistics.mean(base_us):.1f}" if base_us else "-", f"{statistics.mean(huge_us):,.0f}" if huge_us else "-")
+            "-" if base_us is None else f"{base_us:.1f}", f"{statistics.mean(huge_us):,.0f}" if huge_us else "-")
 
 
 HEAD = ("policy", "extfrag < 9", "less", "source", "huge %", "source", "stalls", "stall ms", "base us", "huge us")
@@ -94,6 +94,21 @@ HEAD = ("policy", "extfrag < 9", "less", "source", "huge %", "source", "stalls",
 
 def mean_of(results, key):
     return statistics.mean(key(result) for result in results)
+
+
+def base_us_of(results):
+    """The mean of the runs in which any fault was not huge; None: there was no such run."""
+    means = [result["base"]["mean_ns"] / 1000 for result in results if result["base"]["count"]]
+    return statistics.mean(means) if means else None
+
+
+def base_goal(boost, defrag):
+    text = "defrag: base fault at most 1.2x boost's"
+    if defrag is None:
+        return f"{text} (it has none: all are huge)", True
+    if boost is None:
+        return f"{text} (boost has none to compare with)", False
+    return f"{text} ({defrag / boost:.2f}x)", defrag <= 1.2 * boost
 
 
 def goals(results, nodes, mode):
@@ -111,9 +126,7 @@ def goals(results, nodes, mode):
         yield f"stall: huge faults at least 95 % ({huge['stall']:.1f})", huge["stall"] >= 95
         yield f"defrag: huge faults at least 99 % ({huge['defrag']:.1f})", huge["defrag"] >= 99
     else:
-        base = {policy: mean_of(results[policy], lambda run: run["base"]["mean_ns"]) for policy in ("boost", "defrag")}
-        yield f"defrag: base fault at most 1.2x boost's ({base['defrag'] / max(base['boost'], 1):.2f}x)", \
-            base["defrag"] <= 1.2 * base["boost"]
+        yield base_goal(base_us_of(results["boost"]), base_us_of(results["defrag"]))
 
 
 def write_docs(text):
