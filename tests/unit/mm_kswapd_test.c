@@ -190,7 +190,7 @@ static void ask_kswapd(void)
 /* Off the zone's lists: the CPUs' are empty. */
 static void take_a_movable_page(void)
 {
-	struct page *page = alloc_pages_node(0, GFP_USER | GFP_MOVABLE, 0);
+	struct page *page = alloc_pages_node(0, GFP_USER, 0);
 
 	if (page)
 		free_pages(page, 0);
