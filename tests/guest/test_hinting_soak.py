@@ -14,9 +14,12 @@ SECONDS = int(os.environ.get("HINTING_SECONDS", "4"))
 def test_no_pattern_is_ever_wrong(boot, tracker, min_order):
     guest = boot(memory="1G", smp=4, numa=2, balloon="free-page-reporting=on", append="page_hinting.delay_ms=1 "
                  f"page_hinting.min_order={min_order} page_hinting.tracker={tracker}")
-    reply = guest.sh(f"run patterns seconds={SECONDS} size=700M", timeout=SECONDS + 120)
-    assert reply.status == 0 and reply.output.endswith(" 0 wrong"), reply
-    figures = balloon.numbers(guest.sh(f"cat {FOLDER}stats").output)
+    for _ in range(15):  # how many are told in a time is the host's business: a busy one needs 100 ms for some
+        reply = guest.sh(f"run patterns seconds={SECONDS} size=700M", timeout=SECONDS + 120)
+        assert reply.status == 0 and reply.output.endswith(" 0 wrong"), reply
+        figures = balloon.numbers(guest.sh(f"cat {FOLDER}stats").output)
+        if figures["blocks_reported"] > 100:
+            break
     assert figures["blocks_reported"] > 100 and figures["lost_pages"] == 0, figures
 
 
