@@ -22,6 +22,7 @@
 #include "kernel/time.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "lib/rand.h"
 #include "lib/string.h"
 
 #define MAX_HOOKS 8
@@ -101,15 +102,14 @@ unsigned int host_disturb_one_in;
 
 void host_sleep_at_random(void)
 {
-	static __thread uint64_t state;
+	static __thread struct rand rand;
+	static __thread bool seeded;
 
-	if (!state)
-		state = time_ns() ^ (uintptr_t)&state;
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	if ((state >> 8) % host_disturb_one_in == 0)
-		usleep((state >> 32) % 300);
+	if (!seeded)
+		rand_seed(&rand, time_ns());
+	seeded = true;
+	if (rand_below(&rand, host_disturb_one_in) == 0)
+		usleep(rand_below(&rand, 300));
 }
 
 unsigned int cpu_count(void)

@@ -134,14 +134,22 @@ static bool all_shared(void *context)
 	return true;
 }
 
+/* Pages of one content in an area that may be merged. */
+static uint64_t equal_pages(struct ktest *t, struct mm *mm, uint64_t pages)
+{
+	uint64_t at = fixture_area(t, mm, pages, RW | AREA_MERGEABLE);
+
+	for (uint64_t i = 0; i < pages; i++)
+		EXPECT_OK(t, poke(at + i * PAGE_SIZE, 55));
+	return at;
+}
+
 KTEST(vm_daemons, ksmd_merges_while_told_to_and_takes_apart)
 {
 	struct mm *mm = space_for_daemons(t);
-	uint64_t at = fixture_area(t, mm, 4, RW | AREA_MERGEABLE);
+	uint64_t at = equal_pages(t, mm, 4);
 	struct place place = {mm, at, 0};
 
-	for (uint64_t i = 0; i < 4; i++)
-		EXPECT_OK(t, poke(at + i * PAGE_SIZE, 55));
 	EXPECT_EQ(t, figure(t, KSM_DIR "pages_sharing"), 0u);
 	EXPECT_EQ(t, set(KSM_DIR "run", "3"), -EINVAL);
 	EXPECT_OK(t, set(KSM_DIR "sleep_millisecs", "1"));
@@ -163,11 +171,8 @@ KTEST(vm_daemons, ksmd_merges_while_told_to_and_takes_apart)
 KTEST(vm_daemons, nothing_is_merged_behind_who_takes_apart)
 {
 	struct mm *mm = space_for_daemons(t);
-	uint64_t at = fixture_area(t, mm, 64, RW | AREA_MERGEABLE);
-	struct place place = {mm, at, 0};
+	struct place place = {mm, equal_pages(t, mm, 64), 0};
 
-	for (uint64_t i = 0; i < 64; i++)
-		EXPECT_OK(t, poke(at + i * PAGE_SIZE, 55));
 	EXPECT_OK(t, set(KSM_DIR "sleep_millisecs", "0"));
 	for (int round = 0; round < 20; round++) {
 		EXPECT_OK(t, set(KSM_DIR "run", "1"));
