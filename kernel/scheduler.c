@@ -23,6 +23,7 @@
 #include "kernel/address_space.h"
 #include "kernel/cpu.h"
 #include "kernel/panic.h"
+#include "kernel/scheduler_trace.h"
 #include "kernel/thread_internal.h"
 #include "lib/atomic.h"
 
@@ -205,6 +206,7 @@ void scheduler_enqueue(struct thread *thread)
 		idle = idle_cpu(thread->cpu);
 		cpu = idle >= 0 ? idle : urgent ? (int)cpu_id() : short_queue(thread->cpu);
 	}
+	trace_sched_wakeup(thread, cpu);
 	/* Where somebody waits already, the slice is timed or an interrupt is on its way. */
 	if (!queue_add(&queues[cpu], thread, urgent ? QUEUE_FIRST : QUEUE_LAST) && !urgent)
 		return;
@@ -236,6 +238,7 @@ static void switch_to(struct run_queue *queue, struct thread *next)
 	struct thread *previous = thread_current();
 	uint64_t now = time_ns();
 
+	trace_sched_switch(previous, next);
 	previous->run_ns += now - previous->switched_in_ns;
 	store_relaxed(&next->switched_in_ns, now);
 	store_relaxed(&next->on_cpu, true);

@@ -12,9 +12,10 @@ CLASSIC_DETAILS = re.compile(
 TODAY = re.compile(
     r"\s*(\S+)\s+(\[[0-9]*\])\s+([d.][.N][h.][0-9.][.])\s+([0-9.]*): (mm_page_alloc_extfrag): page=0x[0-9a-f]+ "
     r"pfn=0x[0-9a-f]+ alloc_order=\d+ fallback_order=\d+ pageblock_order=9 .*fragmenting=[01] change_ownership=[01]")
+SWITCH = re.compile(
+    r"\s*(.+)-(\d+)\s+\[(\d+)\] d[.h.]*\S+\s+[0-9.]*: sched_switch: prev_comm=(\S+) prev_pid=(\d+) prev_prio=1[02]0 "
+    r"prev_state=[RSX] ==> next_comm=(\S+) next_pid=(\d+) next_prio=1[02]0")
 EXTFRAG = "/sys/kernel/tracing/events/kmem/mm_page_alloc_extfrag/enable"
-
-ICOUNT = {"accel": "tcg,thread=single", "extra": ["-icount", "shift=0,sleep=off"], "memory": "256M", "smp": 2}
 
 
 def test_the_fallback_event_in_todays_and_in_the_classic_form(boot):
@@ -35,11 +36,31 @@ def test_the_fallback_event_in_todays_and_in_the_classic_form(boot):
         assert int(details[2]) == int(re.search(r"pfn=(0x[0-9a-f]+)", new)[1], 16)
 
 
+def test_who_ran_after_whom_is_traced_in_linux_text(boot):
+    """On every CPU one switch begins with whom the one before ended; who was woken runs later."""
+    guest = boot(memory="256M", smp=2)
+    assert guest.sh("echo 1 > /sys/kernel/tracing/events/sched/enable").status == 0
+    assert guest.sh("run churn operations=2000 threads=3").status == 0
+    assert guest.sh("echo 0 > /sys/kernel/tracing/tracing_on").status == 0
+    running, woken, ran = {}, set(), set()
+    for line in guest.sh("cat /sys/kernel/tracing/trace").lines:
+        if "sched_wakeup" in line:
+            woken.add(re.search(r"sched_wakeup: comm=(\S+) pid=\d+ prio=1[02]0 target_cpu=00[01]$", line)[1])
+        elif "sched_switch" in line:
+            switch = SWITCH.fullmatch(line)
+            assert switch and switch[2] == switch[5], line
+            assert running.get(switch[3], switch[5]) == switch[5], line
+            running[switch[3]] = switch[7]
+            ran.add(switch[6])
+    assert {"churner", "init"} <= woken & ran and set(running) == {"000", "001"}
+
+
 def test_two_runs_with_one_seed_are_the_same_to_the_byte(start):
     """Times included, by QEMU's instruction counter; another seed gives another run."""
     texts = []
     for seed in (1, 1, 2):
-        guest = start(f'run="run churn operations=5000 threads=2 seed={seed}; run frag rounds=3 seed={seed}; exit"', **ICOUNT)
+        guest = start(f'run="run churn operations=5000 threads=2 seed={seed}; run frag rounds=3 seed={seed}; exit"',
+                      memory="256M", smp=2, accel="icount")
         assert guest.wait(120).kind.value == 0
         texts.append(guest.console)
     assert texts[0] == texts[1]
