@@ -50,8 +50,7 @@ def test_a_replay_ends_the_same_in_every_guest_to_the_page(recording, start):
     ends = []
     for _ in range(2):
         guest = start(f'run="run replay file={NAME} policy=defrag; exit $?"', memory="192M", smp=1, balloon="off",
-                      accel="tcg,thread=single",
-                      extra=["-icount", "shift=0,sleep=off", "-fw_cfg", f"name={NAME},file={recording}"])
+                      accel="icount", extra=["-fw_cfg", f"name={NAME},file={recording}"])
         assert guest.wait(120).kind.value == 0, guest.console
         ends.append(replayed(guest.console))
     assert ends[0] == ends[1]

@@ -17,6 +17,13 @@ def test_defaults_are_tcg_on_q35():
     assert "virtio-balloon-pci,id=balloon" in text
 
 
+def test_by_instructions_several_cpus_take_short_turns():
+    text = line(accel="icount", smp=2)
+    assert "-accel tcg,thread=single" in text and "-icount shift=0,sleep=off" in text
+    assert "filter-buffer,id=turn,netdev=turns,interval=100" in text
+    assert "filter-buffer" not in line(accel="icount") and "-icount" not in line(smp=2)
+
+
 def test_nodes_share_memory_and_cpus():
     text = line(memory="1025M", smp=5, numa=2)
     assert "id=node0,size=512M" in text and "id=node1,size=513M" in text

@@ -37,9 +37,9 @@ def fetch(guest, output):
 
 def record(words, output, memory="512M", smp=2, real_time=False, timeout=900, name="record"):
     """What the guest said of the recording. Raises GuestError; SystemExit with what it said if the workload failed."""
-    clock = {} if real_time else {"accel": "tcg,thread=single", "extra": ["-icount", "shift=0,sleep=off"]}
     line = "record " + " ".join(words)
-    machine = Machine(memory=memory, smp=smp, balloon="off", append=f'run="{line}; echo status $?; echo {READY}"', **clock)
+    machine = Machine(memory=memory, smp=smp, balloon="off", append=f'run="{line}; echo status $?; echo {READY}"',
+                      accel="tcg" if real_time else "icount")
     with Guest(machine, name) as guest:
         guest.wait_ready(timeout)
         said = [text for text in guest.console.splitlines() if text.startswith("record: ")]

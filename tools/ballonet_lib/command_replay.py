@@ -3,7 +3,7 @@
 Workloads are recorded in a guest (`ballonet record`) and replayed in guests of one size: Linux by a module
 (bench/linux/replay.c), ours under the policies asked for. All begin with the same free pageblocks, the same
 min_free_kbytes and nothing else to take (workloads/alloc_replay.c says how), on one CPU, by real time. Pageblocks are
-counted with all per-CPU lists drained: in Linux by taking that CPU away, then from /proc/buddyinfo. Nobody's pages can be moved.
+counted with all per-CPU lists drained. Nobody's pages can be moved.
 """
 import json
 import os
@@ -48,12 +48,6 @@ def result_of(text, what):
     return json.loads(line.removeprefix("json "))
 
 
-def whole_pageblocks(buddyinfo):
-    """Free pageblocks in all zones, from /proc/buddyinfo."""
-    return sum(int(count) << at for line in buddyinfo.splitlines() if line.startswith("Node")
-               for at, count in enumerate(line.split()[4 + PAGEBLOCK_ORDER:]))
-
-
 def machine_for(file):
     memory = -(-os.path.getsize(file) >> 20) + header_of(file)[1] * 4096 + ROOM
     return Machine(memory=f"{memory >> 20}M", smp=2, balloon="off", extra=["-fw_cfg", f"name={NAME},file={file}"])
@@ -88,10 +82,7 @@ def replay_linux(file, whole, reserve):
         reply = guest.sh(f"taskset 2 insmod /modules/replay.ko file=/recording whole={whole}", timeout=900)
         if reply.status:
             raise SystemExit(f"ballonet: replay in Linux: {reply.output}\n{guest.sh('dmesg | tail').output}")
-        result = result_of(guest.sh("cat /sys/module/replay/parameters/result").output, "replay in Linux")
-        guest.sh("echo 0 > /sys/devices/system/cpu/cpu1/online")
-        result["whole_end"] = whole_pageblocks(guest.sh("cat /proc/buddyinfo").output)
-    return result
+        return result_of(guest.sh("cat /sys/module/replay/parameters/result").output, "replay in Linux")
 
 
 HEAD = ("", "extfrag < 9", "whole pageblocks: at the end", "beginning", "failed", "ns each")

@@ -12,6 +12,14 @@ BOOTS = ("pvh", "microvm", "bios", "uefi", "efi")
 MODES = ("release", "debug", "ubsan", "kasan")
 MACHINE_MODE = "shell.echo=off shell.prompt=off"
 
+# Time by counted instructions: a run is the same every time, whatever else the host does. The CPUs then share a thread
+# and a clock, and each has its turn until the machine's next timer is due, which may be 100 ms: so long would one wait
+# that another woke, and a thread whose slice is another CPU's turn does nothing in it. A network filter without a
+# network has a timer of its own; it ends every turn, and the guest knows nothing of it.
+TURN_US = 100
+ICOUNT = ["-icount", "shift=0,sleep=off", "-netdev", "hubport,id=turns,hubid=0",
+          "-object", f"filter-buffer,id=turn,netdev=turns,interval={TURN_US}"]
+
 
 class MachineError(Exception):
     """A machine that cannot be: what is wrong is the text."""
@@ -71,7 +79,7 @@ class Machine:
         """QEMU's command line; @directory takes the logs, @cmdline is the kernel's."""
         argv = [self.qemu, "-name", os.path.basename(directory), "-machine", self.machine, "-accel", self.accel_options,
                 "-cpu", "max", "-smp", str(self.smp), "-m", f"{self.memory_bytes >> 20}M"]
-        argv += self._numa() + self._boot(directory, cmdline) + self._balloon() + self.extra
+        argv += self._numa() + self._boot(directory, cmdline) + self._balloon() + self._clock() + self.extra
         argv += ["-nodefaults", "-no-user-config", "-no-reboot", "-vga", "none", "-display", "none",
                  "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
         log = os.path.join(directory, "serial.log")
@@ -83,7 +91,11 @@ class Machine:
 
     @property
     def accel_options(self):
-        return "tcg,thread=multi" if self.accel == "tcg" else self.accel
+        return {"tcg": "tcg,thread=multi", "icount": "tcg,thread=single"}.get(self.accel, self.accel)
+
+    def _clock(self):
+        """More than one CPU takes turns."""
+        return [] if self.accel != "icount" else ICOUNT if self.smp > 1 else ICOUNT[:2]
 
     def _numa(self):
         """Memory and CPUs in equal parts; the last node takes what is left over."""

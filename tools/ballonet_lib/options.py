@@ -16,8 +16,8 @@ def add_machine_options(parser, **defaults):
     group.add_argument("--balloon", default=plain.balloon, metavar="KEY=VAL,…", help="on (default), off, or QEMU's "
                        "options for the device, such as free-page-reporting=on")
     group.add_argument("--append", default="", metavar="WORDS", help="more words for the kernel's command line")
-    group.add_argument("--accel", default=plain.accel, metavar="NAME", help="tcg (default), kvm, auto: KVM only if a "
-                       "guest comes through a trial boot in time")
+    group.add_argument("--accel", default=plain.accel, metavar="NAME", help="tcg (default), icount: the same every time, "
+                       "kvm, auto: KVM only if a guest comes through a trial boot in time")
     group.add_argument("--qemu", default=plain.qemu, metavar="PATH", help="QEMU to use (default %(default)s)")
     group.add_argument("--mode", choices=MODES, default=plain.mode, help="build of the kernel (default %(default)s)")
     group.add_argument("--kernel", default="", metavar="FILE", help="another kernel image")
