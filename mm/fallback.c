@@ -4,7 +4,12 @@
  * The largest block of another type goes first, so that one fallback serves many later requests; and then the whole
  * pageblock is claimed if it pays: if the block is at least half a pageblock's order, or if the request is one
  * that cannot move. A movable request that may not claim takes the smallest sufficient block instead: it does
- * little harm, for it can be moved away again. Claimed or not, the free blocks of a pageblock stay on one type's lists.
+ * little harm, for it can be moved away again.
+ *
+ * Claimed or not, the free blocks of a pageblock stay on one type's lists. But where Linux moves the free pages over
+ * even if the pageblock keeps its type, the zone notes it here: what cannot move is in it now, and the next requests
+ * of that type are served from the same one, not from the next largest block, which lies in yet another pageblock.
+ * That is no further fallback, and no policy has a say in it.
  */
 #include "mm/fallback.h"
 
@@ -114,6 +119,20 @@ static void whole_taken(struct zone *zone, const struct alloc_request *request)
 		kswapd_wake(&memory.nodes[zone->node], request->gfp, PAGEBLOCK_ORDER, zone->type);
 }
 
+/* From the pageblock that its type mixes in already. */
+static uint32_t take_mixed(struct zone *zone, const struct alloc_request *request)
+{
+	uint32_t *noted = &zone->mixes_in[request->mt], number = *noted - 1;
+
+	if (!*noted || request->order >= PAGEBLOCK_ORDER)
+		return ZONE_INDEX_NONE;
+	if (zone->pageblocks[number].free_pages && !zone->pageblocks[number].whole_order &&
+	    zone->pageblocks[number].migratetype < MIGRATE_PCPTYPES)
+		return buddy_take_within_locked(zone, number, request->order);
+	*noted = 0;
+	return ZONE_INDEX_NONE;
+}
+
 static uint32_t take_foreign(struct zone *zone, const struct alloc_request *request, unsigned int have,
 			     enum migratetype from)
 {
@@ -126,6 +145,8 @@ static uint32_t take_foreign(struct zone *zone, const struct alloc_request *requ
 	claimed = claim(zone, number, have, request->mt);
 	index = claimed ? buddy_take_locked(zone, request->order, request->mt)
 			: buddy_take_from_locked(zone, have, from, request->order);
+	if (!claimed && may_claim(have, request->mt))
+		zone->mixes_in[request->mt] = number + 1;
 	if (have >= PAGEBLOCK_ORDER)
 		whole_taken(zone, request);
 	else
@@ -138,9 +159,13 @@ uint32_t fallback_take_locked(struct zone *zone, const struct alloc_request *req
 {
 	unsigned int from, order = request->order;
 	enum migratetype mt = request->mt;
+	uint32_t index;
 
 	if (mt >= MIGRATE_PCPTYPES)
 		return ZONE_INDEX_NONE;
+	index = take_mixed(zone, request);
+	if (index != ZONE_INDEX_NONE)
+		return index;
 	for (unsigned int have = NR_ORDERS; have-- > order;) {
 		from = find_type(zone, have, mt);
 		if (from == MIGRATE_TYPES)

@@ -71,6 +71,8 @@ struct zone {
 	struct block_set_shape shape;
 	uint64_t *sets; /* [NR_ORDERS][MIGRATE_TYPES] sets of pageblocks with a free block of that order */
 	uint32_t free_blocks[NR_ORDERS][MIGRATE_TYPES];
+	/* By type: the pageblock of another one whose free pages it uses up, too (mm/fallback.c), + 1; 0: none. */
+	uint32_t mixes_in[MIGRATE_PCPTYPES];
 	uint64_t nr_isolated_pageblocks, nr_highatomic_pageblocks;
 	uint64_t cma_pages; /* in areas of MIGRATE_CMA */
 

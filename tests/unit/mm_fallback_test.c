@@ -67,6 +67,64 @@ KTEST(fallback, what_cannot_move_counts_as_compatible_for_what_cannot_move)
 	EXPECT_EQ(t, type_of(zone, take(zone, 0, MIGRATE_RECLAIMABLE)), MIGRATE_RECLAIMABLE);
 }
 
+/* Movable pageblocks in use by who can be moved, but for the last 2^@free pages of each. */
+static struct zone *full_zone(struct ktest *t, uint32_t pageblocks, unsigned int free)
+{
+	struct zone *zone = fixture_zone(t, (uint64_t)pageblocks * PAGEBLOCK_PAGES);
+
+	while (pcp_bypass_take(zone, fixture_request(free, MIGRATE_MOVABLE, PAGE_OWNER_ANON)) != ZONE_INDEX_NONE)
+		;
+	for (uint32_t end = PAGEBLOCK_PAGES; end <= zone->spanned_pages; end += PAGEBLOCK_PAGES)
+		pcp_bypass_give(zone, end - (1u << free), free);
+	return zone;
+}
+
+static uint32_t take_in(struct zone *zone, unsigned int order, enum migratetype mt)
+{
+	uint32_t index = pcp_bypass_take(zone, fixture_request(order, mt, PAGE_OWNER_KERNEL));
+
+	return index == ZONE_INDEX_NONE ? index : index / PAGEBLOCK_PAGES;
+}
+
+/*
+ * Regression: each took the largest block there was, and so every one of them mixed types in another pageblock. The
+ * largest is in the second one once a page is missing in the first.
+ */
+KTEST(fallback, what_cannot_be_claimed_is_used_up_before_another_is_mixed)
+{
+	struct zone *zone = full_zone(t, 3, 5);
+
+	EXPECT_EQ(t, take_in(zone, 1, MIGRATE_RECLAIMABLE), 0u);
+	EXPECT_EQ(t, zone->pageblocks[0].migratetype, MIGRATE_MOVABLE);
+	for (unsigned int at = 1; at < 16; at++)
+		EXPECT_EQ(t, take_in(zone, 1, MIGRATE_RECLAIMABLE), 0u);
+	EXPECT_EQ(t, take_in(zone, 1, MIGRATE_RECLAIMABLE), 1u);
+	EXPECT_EQ(t, take_in(zone, 0, MIGRATE_UNMOVABLE), 2u); /* another type, and the largest block is there */
+	EXPECT_OK(t, buddy_check(zone));
+}
+
+KTEST(fallback, a_mixed_pageblock_that_is_isolated_or_empty_serves_nobody)
+{
+	struct zone *zone = full_zone(t, 2, 2);
+
+	EXPECT_EQ(t, take_in(zone, 0, MIGRATE_UNMOVABLE), 0u);
+	spin_lock(&zone->lock);
+	buddy_set_migratetype_locked(zone, 0, MIGRATE_ISOLATE);
+	spin_unlock(&zone->lock);
+	for (unsigned int at = 0; at < 4; at++)
+		EXPECT_EQ(t, take_in(zone, 0, MIGRATE_UNMOVABLE), 1u);
+	EXPECT_EQ(t, take_in(zone, 0, MIGRATE_UNMOVABLE), ZONE_INDEX_NONE);
+	/* Free as a whole it is anybody's, to be claimed. */
+	for (uint32_t at = PAGEBLOCK_PAGES; at < 2 * PAGEBLOCK_PAGES - 4; at += 4)
+		pcp_bypass_give(zone, at, 2);
+	for (uint32_t at = 2 * PAGEBLOCK_PAGES - 4; at < 2 * PAGEBLOCK_PAGES; at++)
+		pcp_bypass_give(zone, at, 0);
+	EXPECT_EQ(t, zone_whole_pages(zone), PAGEBLOCK_PAGES);
+	EXPECT_EQ(t, take_in(zone, 0, MIGRATE_UNMOVABLE), 1u);
+	EXPECT_EQ(t, zone->pageblocks[1].migratetype, MIGRATE_UNMOVABLE);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
 KTEST(fallback, a_movable_request_takes_the_smallest_if_all_is_small)
 {
 	struct zone *zone = fixture_zone(t, PAGEBLOCK_PAGES);

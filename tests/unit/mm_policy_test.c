@@ -113,6 +113,13 @@ KTEST(policy, nofragment_claims_whole_pageblocks_freely)
 	EXPECT(t, fall_back(zone, MIGRATE_UNMOVABLE, GFP_KERNEL, ALLOC_FAST) != ZONE_INDEX_NONE);
 }
 
+/* One that has to mix anew: what its type mixes in already is used up. */
+static void fall_back_anew(struct zone *zone)
+{
+	zone->mixes_in[MIGRATE_RECLAIMABLE] = 0;
+	fall_back(zone, MIGRATE_RECLAIMABLE, GFP_KERNEL, ALLOC_SLOW);
+}
+
 KTEST(policy, boost_rises_by_a_pageblock_up_to_the_factor)
 {
 	struct zone *zone = tight_zone(t, 5, MIGRATE_MOVABLE);
@@ -121,12 +128,12 @@ KTEST(policy, boost_rises_by_a_pageblock_up_to_the_factor)
 	EXPECT(t, fall_back(zone, MIGRATE_UNMOVABLE, GFP_KERNEL, ALLOC_SLOW) != ZONE_INDEX_NONE);
 	EXPECT_EQ(t, zone->watermark_boost, PAGEBLOCK_PAGES);
 	for (unsigned int i = 0; i < 4; i++)
-		fall_back(zone, MIGRATE_RECLAIMABLE, GFP_KERNEL, ALLOC_SLOW);
+		fall_back_anew(zone);
 	EXPECT_EQ(t, zone->watermark_boost, 1500u); /* 150 % of 1000 */
 	zone->watermark[WATERMARK_HIGH] = 10;
 	zone->watermark_boost = 0;
 	for (unsigned int i = 0; i < 2; i++)
-		fall_back(zone, MIGRATE_RECLAIMABLE, GFP_KERNEL, ALLOC_SLOW);
+		fall_back_anew(zone);
 	EXPECT_EQ(t, zone->watermark_boost, PAGEBLOCK_PAGES); /* at least one pageblock */
 }
 
