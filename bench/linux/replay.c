@@ -9,6 +9,7 @@
  * the file's format is described in docs/workloads.md. Only one node.
  */
 #include <linux/kernel_read_file.h>
+#include <linux/kprobes.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -75,6 +76,21 @@ static void find_extfrag(struct tracepoint *point, void *data)
 
 /* ---- the memory to begin with ---- */
 
+static void (*drain_all)(struct zone *zone);
+
+/* What CPUs keep is free, too; only probes may ask where the function is that gives it back. */
+static int find_drain(void)
+{
+	struct kprobe probe = {.symbol_name = "drain_all_pages"};
+	int error = register_kprobe(&probe);
+
+	if (error)
+		return error;
+	drain_all = (void *)probe.addr;
+	unregister_kprobe(&probe);
+	return 0;
+}
+
 static bool take(struct list_head *list, unsigned int order)
 {
 	struct page *page = alloc_pages(__GFP_MOVABLE | __GFP_NOWARN | __GFP_NORETRY, order);
@@ -96,6 +112,20 @@ static void give_all(struct list_head *list)
 	}
 }
 
+/* All there is above the watermarks, and what is only found when CPUs have given back what they keep. */
+static void take_rest(void)
+{
+	bool more;
+
+	do {
+		more = false;
+		drain_all(NULL);
+		for (int order = MAX_ORDER - 1; order >= 0; order--)
+			for (; take(&ballast, order); more = true)
+				cond_resched();
+	} while (more);
+}
+
 static int leave_whole(void)
 {
 	LIST_HEAD(blocks);
@@ -103,9 +133,8 @@ static int leave_whole(void)
 
 	while (got < whole && take(&blocks, pageblock_order))
 		got++;
-	for (int order = MAX_ORDER - 1; got == whole && order >= 0; order--)
-		while (take(&ballast, order))
-			cond_resched();
+	if (got == whole)
+		take_rest();
 	give_all(&blocks);
 	if (got == whole)
 		return 0;
@@ -115,6 +144,7 @@ static int leave_whole(void)
 
 static void look(unsigned long *whole_free, unsigned long *free)
 {
+	drain_all(NULL);
 	*whole_free = 0;
 	for (int type = 0; type < MAX_NR_ZONES; type++)
 		for (unsigned int order = pageblock_order; order < MAX_ORDER; order++)
@@ -174,7 +204,9 @@ static int replay_file(void *bytes, size_t size)
 	}
 	nr_pages = header->pages;
 	table = vzalloc(nr_pages * sizeof(*table));
-	error = !table ? -ENOMEM : whole ? leave_whole() : 0;
+	error = !table ? -ENOMEM : find_drain();
+	if (!error && whole)
+		error = leave_whole();
 	if (!error && (!extfrag_point || tracepoint_probe_register(extfrag_point, on_extfrag, NULL)))
 		error = -ENOENT;
 	if (error)
