@@ -7,9 +7,10 @@
  * off, and kcompactd makes whole pageblocks of what was freed.
  *
  * The marks count all free pages. If most of them lie where something does not move, a zone is above its high mark and
- * has nothing for movable requests, each of which then mixes. For a policy that minds, a run begins when the zone is
- * below its low mark without them, and also frees pages, as gently, until it is above the high one without them (but
- * for more of them than the greatest boost). The whole pageblocks that a policy keeps come on top: they are for others.
+ * has nothing for movable requests, each of which then mixes. For a policy that minds, a run begins when every zone of
+ * the node is below its low mark without them, and also frees pages, as gently, until one is above the high mark
+ * without them (but for more of them than the greatest boost). The whole pageblocks that a policy keeps come on top:
+ * they are for others.
  *
  * Who waits on pfmemalloc_wait is woken when the node can serve direct reclaim again (half of the min marks), when
  * progress was made on a boost without raising the effort, and at the end of a run.
@@ -105,7 +106,7 @@ static uint64_t whole_pages_wanted(const struct zone *zone, const struct frag_po
 
 /*
  * Free pages that movable requests lack below @mark, beside the boost: neither what is out of place nor what is kept
- * whole is for them.
+ * whole or for others is for them.
  */
 static uint64_t lacks_in_place(const struct zone *zone, enum watermark mark, const struct frag_policy *policy)
 {
@@ -113,19 +114,46 @@ static uint64_t lacks_in_place(const struct zone *zone, enum watermark mark, con
 
 	if (!policy->whole_pages_wanted) /* then they may mix, if need be */
 		not_theirs = MIN(not_theirs, watermark_boost_limit(zone));
-	needed = READ_ONCE(zone->watermark[mark]) + not_theirs + whole_pages_wanted(zone, policy);
+	needed = READ_ONCE(zone->watermark[mark]) + not_theirs + whole_pages_wanted(zone, policy) +
+		 READ_ONCE(zone->lowmem_reserve[ZONE_MOVABLE]);
 	return needed - MIN(needed, zone_free_pages(zone));
+}
+
+/* Its reserve keeps movable requests out, however much is free. */
+static bool is_closed(const struct zone *zone)
+{
+	return READ_ONCE(zone->lowmem_reserve[ZONE_MOVABLE]) >= zone->managed_pages / 2;
+}
+
+/* None of the node's zones has enough for movable requests. */
+static bool node_lacks_in_place(const struct node *node, enum watermark mark, const struct frag_policy *policy)
+{
+	for_each_zone_of(node, NR_ZONE_TYPES - 1, zone)
+	{
+		if (!is_closed(zone) && !lacks_in_place(zone, mark, policy))
+			return false;
+	}
+	return true;
+}
+
+/* What is to be freed there for movable requests that would have to mix. */
+static uint64_t pages_in_place_wanted(const struct node *node, const struct zone *zone)
+{
+	const struct frag_policy *policy = frag_policy_get();
+
+	if (!policy->fragmenting || is_closed(zone) || !node_lacks_in_place(node, WATERMARK_HIGH, policy))
+		return 0;
+	return lacks_in_place(zone, WATERMARK_HIGH, policy);
 }
 
 /* Pages to be freed gently. */
 static uint64_t gentle_pages(const struct run *run, enum zone_type type)
 {
 	const struct zone *zone = run->node->zones[type];
-	const struct frag_policy *policy = frag_policy_get();
 
 	if (!zone || (run->given_up & (1u << type)))
 		return 0;
-	return MAX(run->boost_left[type], policy->fragmenting ? lacks_in_place(zone, WATERMARK_HIGH, policy) : 0);
+	return MAX(run->boost_left[type], pages_in_place_wanted(run->node, zone));
 }
 
 /* The highest zone where there are some; NR_ZONE_TYPES if there is none. */
@@ -320,8 +348,8 @@ void kswapd_before_taking(const struct zone *zone, const struct alloc_request *r
 	if (!policy || !policy->fragmenting || !(request->gfp & GFP_KSWAPD_RECLAIM) ||
 	    has_plenty_in_place(zone, policy) || READ_ONCE(node->kswapd.asked))
 		return;
-	if (lacks_in_place(zone, WATERMARK_LOW, policy) && time_ns() >= READ_ONCE(node->kswapd.rest_until_ns))
-		kswapd_wake(node, request->gfp, 0, zone->type);
+	if (node_lacks_in_place(node, WATERMARK_LOW, policy) && time_ns() >= READ_ONCE(node->kswapd.rest_until_ns))
+		kswapd_wake(node, request->gfp, 0, request->highest);
 }
 
 void kswapd_init(struct kswapd *kswapd)

@@ -34,6 +34,7 @@ void kswapd_stop(void);
 void kswapd_wake(struct node *node, uint32_t gfp, unsigned int order, enum zone_type highest);
 /*
  * @request, a movable one, is about to take pages from @zone: kswapd is woken if the policy minds mixing and what is
- * free in place is below the low mark. The zone's figures alone would say so only when there is nothing left.
+ * free in place is below the low mark in all zones of the node. All that is free would say so only when there is
+ * nothing left.
  */
 void kswapd_before_taking(const struct zone *zone, const struct alloc_request *request);

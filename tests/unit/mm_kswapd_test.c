@@ -196,28 +196,37 @@ static void take_a_movable_page(void)
 		free_pages(page, 0);
 }
 
-/* Pages that kswapd frees after @wake, at least @enough, with @scattered free pages out of place or without. */
-static uint64_t freed_above_marks(struct ktest *t, const char *policy, bool scattered, void (*wake)(void),
-				  uint64_t enough)
+struct situation {
+	const char *policy;
+	bool scattered, elsewhere; /* free pages out of place; enough of them in lower zones */
+	void (*wake)(void);
+	uint64_t enough; /* pages, at least, that kswapd is expected to free */
+};
+
+/* Pages that kswapd frees. */
+static uint64_t freed_above_marks(struct ktest *t, struct situation now)
 {
 	struct zone *zone = memory.nodes[0].zones[ZONE_NORMAL];
-	struct page *block = scattered ? scatter_free_pages(zone) : NULL;
-	uint64_t before = vm_event_read(VM_EVENT_pgsteal_kswapd), least = before + enough;
+	struct page *block = now.scattered ? scatter_free_pages(zone) : NULL;
+	uint64_t before = vm_event_read(VM_EVENT_pgsteal_kswapd), least = before + now.enough;
 
-	if (scattered)
+	if (now.scattered)
 		EXPECT(t, block && zone_free_out_of_place(zone) >= PAGEBLOCK_PAGES - 1);
 	pcp_drain_all(zone);
-	raise_marks(zone, scattered ? 0 : zone_free_out_of_place(zone));
-	EXPECT_OK(t, frag_policy_set(policy));
+	raise_marks(zone, now.scattered ? 0 : zone_free_out_of_place(zone));
+	for (struct zone **at = memory.nodes[0].zonelist; *at && !now.elsewhere; at++)
+		if ((*at)->type < ZONE_NORMAL)
+			WRITE_ONCE((*at)->lowmem_reserve[ZONE_MOVABLE], (*at)->managed_pages);
+	EXPECT_OK(t, frag_policy_set(now.policy));
 	WRITE_ONCE(memory.nodes[0].kswapd.rest_until_ns, 0); /* the test before may have left nothing to free */
 	EXPECT_OK(t, kswapd_start());
-	wake();
-	if (enough) {
+	now.wake();
+	if (now.enough) {
 		EXPECT(t, wait_for(has_freed, &least));
-	} else if (wake == ask_kswapd) {
+	} else if (now.wake == ask_kswapd) {
 		uint64_t progress = READ_ONCE(memory.nodes[0].kswapd.progress);
 
-		wake();
+		now.wake();
 		EXPECT(t, wait_for(has_progressed, &progress));
 	}
 	kswapd_stop();
@@ -242,8 +251,9 @@ KTEST(kswapd, free_pages_out_of_place_do_not_count_for_who_minds_mixing)
 		return;
 	ktest_defer(t, restore, (void *)frag_policy_get()->name);
 	read_file(t, 2, GFP_KERNEL);
-	EXPECT_EQ(t, freed_above_marks(t, "nofragment", true, ask_kswapd, 0), 0u);
-	EXPECT(t, freed_above_marks(t, "boost", true, ask_kswapd, PAGEBLOCK_PAGES / 2) >= PAGEBLOCK_PAGES / 2);
+	EXPECT_EQ(t, freed_above_marks(t, (struct situation){"nofragment", true, false, ask_kswapd, 0}), 0u);
+	EXPECT(t, freed_above_marks(t, (struct situation){"boost", true, false, ask_kswapd, PAGEBLOCK_PAGES / 2}) >=
+			  PAGEBLOCK_PAGES / 2);
 }
 
 /* Regression: it slept on until movable requests had nothing and mixed, each time before it was woken. */
@@ -253,8 +263,21 @@ KTEST(kswapd, it_is_woken_before_movable_requests_have_to_mix)
 		return;
 	ktest_defer(t, restore, (void *)frag_policy_get()->name);
 	read_file(t, 2, GFP_KERNEL);
-	EXPECT_EQ(t, freed_above_marks(t, "nofragment", true, take_a_movable_page, 0), 0u);
-	EXPECT(t, freed_above_marks(t, "boost", true, take_a_movable_page, PAGEBLOCK_PAGES / 4) >= PAGEBLOCK_PAGES / 4);
+	EXPECT_EQ(t, freed_above_marks(t, (struct situation){"nofragment", true, false, take_a_movable_page, 0}), 0u);
+	EXPECT(t, freed_above_marks(t, (struct situation){"boost", true, false, take_a_movable_page,
+							  PAGEBLOCK_PAGES / 4}) >= PAGEBLOCK_PAGES / 4);
+}
+
+/* Regression: it threw away files' pages for Normal's sake while DMA32 was free, a quarter of all memory. */
+KTEST(kswapd, it_sleeps_while_another_zone_has_pages_in_place)
+{
+	if (!is_alone(t))
+		return;
+	ktest_defer(t, restore, (void *)frag_policy_get()->name);
+	read_file(t, 2, GFP_KERNEL);
+	EXPECT_EQ(t, freed_above_marks(t, (struct situation){"boost", true, true, take_a_movable_page, 0}), 0u);
+	EXPECT_EQ(t, freed_above_marks(t, (struct situation){"boost", true, true, ask_kswapd, 0}), 0u);
+	EXPECT_EQ(t, freed_above_marks(t, (struct situation){"defrag", false, true, ask_kswapd, 0}), 0u);
 }
 
 /* Regression: the high mark paid for the pageblocks that defrag keeps whole, so there never was enough for both. */
@@ -264,6 +287,7 @@ KTEST(kswapd, what_a_policy_keeps_whole_comes_on_top_of_the_mark)
 		return;
 	ktest_defer(t, restore, (void *)frag_policy_get()->name);
 	read_file(t, 2, GFP_KERNEL);
-	EXPECT_EQ(t, freed_above_marks(t, "boost", false, ask_kswapd, 0), 0u);
-	EXPECT(t, freed_above_marks(t, "defrag", false, ask_kswapd, PAGEBLOCK_PAGES / 2) >= PAGEBLOCK_PAGES / 2);
+	EXPECT_EQ(t, freed_above_marks(t, (struct situation){"boost", false, false, ask_kswapd, 0}), 0u);
+	EXPECT(t, freed_above_marks(t, (struct situation){"defrag", false, false, ask_kswapd, PAGEBLOCK_PAGES / 2}) >=
+			  PAGEBLOCK_PAGES / 2);
 }
