@@ -251,7 +251,7 @@ soak-vm: ## Address spaces: faults, forks, moves, merges, collapses at once on 4
 		--append "minutes=$(or $(MINUTES),10) ivshmem.coherent=1M ivshmem.private=1M" \
 		--timeout $$(($(or $(MINUTES),10) * 60 + 600)) --verbose \
 		--extra -object memory-backend-ram,id=vram,size=4M,share=on -device ivshmem-plain,memdev=vram
-bench-policies: ## The table of fragmentation policies: thpfioscale, 1 and 2 nodes, 5 seeds (about 15 minutes)
+bench-policies: ## The table of fragmentation policies: thpfioscale, 1 and 2 nodes, 5 seeds (about 20 minutes)
 	@tools/deps build run
 	@tools/ballonet policies
 bench-replay: ## The same allocations in Linux's page allocator and in ours, side by side (about five minutes)

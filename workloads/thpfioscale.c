@@ -6,7 +6,7 @@
  * write an unmovable one for a while, as a block request does; now and then there is a burst of these. Then readers go
  * on reading at random while other threads fault: mappings of 4 MiB over 75 % of a node, of which the first half is
  * touched. In mode madvise a huge page is worth reclaim and compaction to the faulting thread; in mode default it takes
- * one if there is one.
+ * one if there is one; in mode never there are single pages only.
  *
  * Counted is what the policies are about: fallbacks below a pageblock's order, stalls, and what a fault costs.
  */
@@ -62,7 +62,8 @@ struct run {
 	uint64_t files, mappings; /* in all */
 	uint64_t files_done, mappings_done;
 	uint64_t jobs, readers, threads, seed, burst;
-	bool madvise, stop;
+	const char *mode;
+	bool stop;
 	uint64_t begin_ns;
 	uint32_t nr_samples;
 	struct sample samples[MAX_SAMPLES];
@@ -79,6 +80,11 @@ static const char *const counted_names[] = {
 	"extfrag",	  "stalls",	   "stall_us",	      "pgscan_kswapd", "pgscan_direct",	  "pgsteal_kswapd",
 	"pgsteal_direct", "compact_stall", "compact_success", "pgmigrate",     "thp_fault_alloc", "thp_fault_fallback",
 };
+
+static bool is_mode(const struct run *run, const char *mode)
+{
+	return strcmp(run->mode, mode) == 0;
+}
 
 static bool must_stop(const struct run *run)
 {
@@ -255,7 +261,7 @@ static int fault_mappings(void *argument)
 		int64_t at = mm_map(mm, &(struct mapping_request){.start = MM_BASE + done * MAPPING_BYTES,
 								  .bytes = MAPPING_BYTES,
 								  .flags = AREA_READ | AREA_WRITE |
-									   (run->madvise ? AREA_HUGE : 0)});
+									   (is_mode(run, "madvise") ? AREA_HUGE : 0)});
 
 		if (at < 0)
 			worker->failed++;
@@ -340,8 +346,8 @@ static void show_result(struct run *run, const uint64_t *before, uint64_t ns)
 	sink_printf(run->out,
 		    "json {\"workload\": \"thpfioscale\", \"policy\": \"%s\", \"mode\": \"%s\", \"threads\": %lu, "
 		    "\"nodes\": %u, \"seed\": %lu, \"ns\": %lu, \"asked\": %lu, \"failed\": %lu, \"wrong\": %lu, ",
-		    frag_policy_get()->name, run->madvise ? "madvise" : "default", run->threads, memory.nr_nodes,
-		    run->seed, ns, asked, failed, wrong);
+		    frag_policy_get()->name, run->mode, run->threads, memory.nr_nodes, run->seed, ns, asked, failed,
+		    wrong);
 	for (size_t at = 0; at < ARRAY_SIZE(counted); at++)
 		sink_printf(run->out, "\"%s\": %lu, ", counted_names[at], after[at] - before[at]);
 	latency_json(run->out, "base", base);
@@ -375,11 +381,10 @@ static int run_all(struct run *run)
 
 static int thpfioscale_run(struct sink *out, struct workload_parameters *parameters)
 {
-	const char *mode = workload_word(parameters, "mode", "default");
 	const char *policy = workload_word(parameters, "policy", frag_policy_get()->name);
 	uint64_t written = workload_number(out, parameters, "written", 150); /* percent of memory */
 	uint64_t mapped = workload_number(out, parameters, "mapped", 75);    /* percent of a node */
-	const char *previous = frag_policy_get()->name;
+	const char *previous = frag_policy_get()->name, *enabled;
 	struct memory_info info;
 	struct run *run = kzalloc(sizeof(*run));
 	int error;
@@ -393,19 +398,21 @@ static int thpfioscale_run(struct sink *out, struct workload_parameters *paramet
 	run->threads = workload_number(out, parameters, "threads", 1);
 	run->burst = MIN(workload_number(out, parameters, "burst", 1024), (uint64_t)REQUESTS);
 	run->seed = workload_number(out, parameters, "seed", 1);
-	run->madvise = strcmp(mode, "madvise") == 0;
+	run->mode = workload_word(parameters, "mode", "default");
 	run->files = info.total * written / 100 / PAGES_PER_FILE;
 	run->mappings = node_pages() * mapped / 100 * PAGE_SIZE / MAPPING_BYTES;
 	error = workload_parameters_end(out, parameters);
 	if (!error && (run->jobs > MAX_THREADS || run->readers > MAX_THREADS || run->threads > MAX_THREADS ||
-		       !run->files || (!run->madvise && strcmp(mode, "default") != 0) || frag_policy_set(policy))) {
+		       !run->files || !(is_mode(run, "default") || is_mode(run, "madvise") || is_mode(run, "never")) ||
+		       frag_policy_set(policy))) {
 		sink_printf(out,
-			    "thpfioscale: wants mode=default or madvise, up to %u jobs, readers and threads, "
+			    "thpfioscale: wants mode=default, madvise or never, up to %u jobs, readers and threads, "
 			    "written at least 1, and a policy of /proc/sys/vm/frag_policy\n",
 			    MAX_THREADS);
 		error = -EINVAL;
 	}
-	if (!error && !vfile_write(THP_ENABLED, "always", 6)) {
+	enabled = is_mode(run, "never") ? "never" : "always";
+	if (!error && !vfile_write(THP_ENABLED, enabled, strlen(enabled))) {
 		error = run_all(run);
 		if (vfile_write(THP_ENABLED, "madvise", 7))
 			error = -EIO;
@@ -415,5 +422,5 @@ static int thpfioscale_run(struct sink *out, struct workload_parameters *paramet
 	kfree(run);
 	return error;
 }
-WORKLOAD(thpfioscale, "policy= mode=default|madvise threads=1 seed=1 ...",
+WORKLOAD(thpfioscale, "policy= mode=default|madvise|never threads=1 seed=1 ...",
 	 "huge pages are faulted in while small files fill memory", thpfioscale_run);
