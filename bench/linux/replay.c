@@ -91,9 +91,9 @@ static int find_drain(void)
 	return 0;
 }
 
-static bool take(struct list_head *list, unsigned int order)
+static bool take(struct list_head *list, unsigned int order, gfp_t gfp)
 {
-	struct page *page = alloc_pages(__GFP_MOVABLE | __GFP_NOWARN | __GFP_NORETRY, order);
+	struct page *page = alloc_pages(gfp | __GFP_MOVABLE | __GFP_NOWARN | __GFP_NORETRY, order);
 
 	if (!page)
 		return false;
@@ -112,7 +112,10 @@ static void give_all(struct list_head *list)
 	}
 }
 
-/* All there is above the watermarks, and what is only found when CPUs have given back what they keep. */
+/*
+ * All there is above the watermarks, with what is only found when CPUs have given back what they keep, and when Linux
+ * has given back what it can do without: it would do so later, for requests that may reclaim.
+ */
 static void take_rest(void)
 {
 	bool more;
@@ -121,7 +124,7 @@ static void take_rest(void)
 		more = false;
 		drain_all(NULL);
 		for (int order = MAX_ORDER - 1; order >= 0; order--)
-			for (; take(&ballast, order); more = true)
+			for (; take(&ballast, order, __GFP_DIRECT_RECLAIM); more = true)
 				cond_resched();
 	} while (more);
 }
@@ -131,7 +134,7 @@ static int leave_whole(void)
 	LIST_HEAD(blocks);
 	unsigned long got = 0;
 
-	while (got < whole && take(&blocks, pageblock_order))
+	while (got < whole && take(&blocks, pageblock_order, 0))
 		got++;
 	if (got == whole)
 		take_rest();
@@ -192,7 +195,7 @@ static int replay(const struct event *events, u64 count, unsigned long *allocati
 static int replay_file(void *bytes, size_t size)
 {
 	const struct header *header = bytes;
-	unsigned long whole_begin, whole_end, free_begin, free_end, allocations = 0, failed = 0;
+	unsigned long whole_begin, whole_end, free_begin, free_end, allocations = 0, failed = 0, held = 0;
 	u64 begin;
 	int error;
 
@@ -218,12 +221,15 @@ static int replay_file(void *bytes, size_t size)
 	tracepoint_probe_unregister(extfrag_point, on_extfrag, NULL);
 	tracepoint_synchronize_unregister();
 	look(&whole_end, &free_end);
+	for (u64 at = 0; at < nr_pages; at++)
+		if (table[at].page)
+			held += 1ul << table[at].order;
 	snprintf(result_text, sizeof(result_text),
 		 "{\"workload\": \"replay\", \"policy\": \"linux\", \"events\": %llu, \"allocations\": %lu, "
 		 "\"failed\": %lu, \"extfrag\": %lu, \"whole_begin\": %lu, \"whole_end\": %lu, \"free_begin\": %lu, "
-		 "\"free_end\": %lu, \"each_ns\": %llu}",
+		 "\"free_end\": %lu, \"gained\": %ld, \"each_ns\": %llu}",
 		 header->events, allocations, failed, extfrag, whole_begin, whole_end, free_begin, free_end,
-		 begin / max(header->events - failed, 1ull));
+		 (long)(free_end + held - free_begin), begin / max(header->events - failed, 1ull));
 	return error;
 }
 
