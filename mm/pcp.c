@@ -25,7 +25,8 @@ static void set_limits(struct zone *zone, unsigned int class, uint64_t high, uin
 
 /*
  * A magazine holds at most a thousandth of the zone, one of whole pageblocks a 256th: they are worth their batches, and
- * those go in pairs, blocks of the top order.
+ * those go in pairs, blocks of the top order. Where a single one is all it could hold there is none: it would only keep
+ * a pageblock from its neighbour.
  */
 void pcp_set_limits(struct zone *zone)
 {
@@ -35,6 +36,8 @@ void pcp_set_limits(struct zone *zone)
 		uint64_t high = MIN(share, (uint64_t)pcp_capacity(order));
 		uint64_t batch = high / (class < PCP_SMALL_ORDERS ? 4 : 2);
 
+		if (order == PAGEBLOCK_ORDER && high == 1)
+			high = 0;
 		set_limits(zone, class, high, order == PAGEBLOCK_ORDER && batch > 1 ? ALIGN_UP(batch, 2ul) : batch);
 	}
 }

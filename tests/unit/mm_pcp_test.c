@@ -207,3 +207,16 @@ KTEST(pcp, four_threads_never_share_a_page)
 	EXPECT_EQ(t, zone->free_pages, ZONE_PAGES);
 	EXPECT_OK(t, zone_check(zone));
 }
+
+/* Regression: it held one, which could not form a block of the top order with its neighbour. */
+KTEST(pcp, where_a_magazine_could_hold_one_pageblock_there_is_none)
+{
+	struct zone *zone = fixture_zone(t, 4 * PAGEBLOCK_PAGES);
+
+	zone->managed_pages = 511 * PAGEBLOCK_PAGES;
+	pcp_set_limits(zone);
+	EXPECT_EQ(t, pcp_limits(zone, PAGEBLOCK_ORDER).high, 0u);
+	zone->managed_pages = 512 * PAGEBLOCK_PAGES;
+	pcp_set_limits(zone);
+	EXPECT_EQ(t, pcp_limits(zone, PAGEBLOCK_ORDER).high, 2u);
+}
