@@ -343,7 +343,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	host_init();
-	/* As in the guest, which maps them in large pages. */
+	/* As in the guest, which maps memory and page structures in large pages. */
+	madvise(phys_to_virt(0), bytes, MADV_HUGEPAGE);
 	madvise((void *)ALIGN_UP(PAGE_STRUCT_BASE, LARGE_PAGE_SIZE), bytes / PAGE_SIZE * sizeof(struct page) * 2,
 		MADV_HUGEPAGE);
 	setup = set_up_ms(bytes);
