@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from . import balloon, demo_gpu, images, paths, terminal
+from . import balloon, demo_gpu, images, paths
 from .guest import Guest
 from .options import add_machine_options, machine_from
 from .terminal import mib, say, seconds, table

@@ -73,6 +73,7 @@ def unusable(sample):
 
 
 def draw_policies(results, pyplot):
+    results = [result for result in results if result["mode"] != "never"]  # of which not all policies are run
     policies = list(dict.fromkeys(result["policy"] for result in results))
     settings = sorted(set(map(key, results)))
     figure, axes = pyplot.subplots(2, 2, figsize=(12, 8))
