@@ -119,18 +119,23 @@ static void whole_taken(struct zone *zone, const struct alloc_request *request)
 		kswapd_wake(&memory.nodes[zone->node], request->gfp, PAGEBLOCK_ORDER, zone->type);
 }
 
-/* From the pageblock that its type mixes in already. */
+/* Somebody in the pageblock is as much out of place there as one more of type @mt would be. */
+static bool is_mixed(const struct zone *zone, uint32_t number, enum migratetype mt)
+{
+	unsigned int movable = count_movable_pages(zone, number);
+
+	return mt == MIGRATE_MOVABLE ? movable > 0 : zone->pageblocks[number].free_pages + movable < PAGEBLOCK_PAGES;
+}
+
+/* From the pageblock that its type has mixed in, unless that was left meanwhile or is for special use. */
 static uint32_t take_mixed(struct zone *zone, const struct alloc_request *request)
 {
-	uint32_t *noted = &zone->mixes_in[request->mt], number = *noted - 1;
+	uint32_t number = zone->mixes_in[request->mt] - 1;
 
-	if (!*noted || request->order >= PAGEBLOCK_ORDER)
+	if (!zone->mixes_in[request->mt] || request->order >= PAGEBLOCK_ORDER ||
+	    zone->pageblocks[number].migratetype >= MIGRATE_PCPTYPES || !is_mixed(zone, number, request->mt))
 		return ZONE_INDEX_NONE;
-	if (zone->pageblocks[number].free_pages && !zone->pageblocks[number].whole_order &&
-	    zone->pageblocks[number].migratetype < MIGRATE_PCPTYPES)
-		return buddy_take_within_locked(zone, number, request->order);
-	*noted = 0;
-	return ZONE_INDEX_NONE;
+	return buddy_take_within_locked(zone, number, request->order);
 }
 
 static uint32_t take_foreign(struct zone *zone, const struct alloc_request *request, unsigned int have,

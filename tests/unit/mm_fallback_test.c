@@ -103,6 +103,23 @@ KTEST(fallback, what_cannot_be_claimed_is_used_up_before_another_is_mixed)
 	EXPECT_OK(t, buddy_check(zone));
 }
 
+/* Regression: once noted it was mixed for ever, whatever the policy said. */
+KTEST(fallback, a_pageblock_that_was_left_is_not_mixed_any_more)
+{
+	struct zone *zone = full_zone(t, 2, 5);
+	struct alloc_request careful = *fixture_request(0, MIGRATE_UNMOVABLE, PAGE_OWNER_KERNEL);
+	uint32_t first = pcp_bypass_take(zone, &careful), second;
+
+	EXPECT_EQ(t, first / PAGEBLOCK_PAGES, 0u);
+	careful.flags = ALLOC_NOFRAGMENT;
+	second = pcp_bypass_take(zone, &careful);
+	EXPECT_EQ(t, second / PAGEBLOCK_PAGES, 0u);
+	pcp_bypass_give(zone, first, 0);
+	pcp_bypass_give(zone, second, 0);
+	EXPECT_EQ(t, pcp_bypass_take(zone, &careful), ZONE_INDEX_NONE);
+	EXPECT_OK(t, buddy_check(zone));
+}
+
 KTEST(fallback, a_mixed_pageblock_that_is_isolated_or_empty_serves_nobody)
 {
 	struct zone *zone = full_zone(t, 2, 2);
