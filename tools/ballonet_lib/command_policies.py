@@ -25,7 +25,7 @@ from . import images, paths
 from .ending import Kind
 from .guest import run_to_end
 from .machine import Machine
-from .terminal import say, table
+from .terminal import say, table, verdicts
 
 POLICIES = "vanilla,nofragment,boost,stall,defrag"
 RESULT = os.path.join(paths.BUILD, "policies.json")
@@ -149,8 +149,9 @@ def main(args):
     images.build_for(Machine())
     policies, runs = args.policies.split(","), defaultdict(lambda: defaultdict(list))
     settings = [(int(nodes), mode) for nodes in args.nodes.split(",") for mode in args.modes.split(",")]
+    # Seeds outermost: what else the host does hits all policies alike.
     wanted = [(policy, nodes, mode, seed) for seed in range(1, args.seeds + 1) for nodes, mode in settings
-              for policy in policies if mode != "never" or policy in NO_HUGE]  # seeds outermost: what else the host does hits all policies alike
+              for policy in policies if mode != "never" or policy in NO_HUGE]
     with ThreadPoolExecutor(1 if args.real_time else args.jobs) as pool:
         results = pool.map(lambda setting: run_once(args, *setting), wanted)
         for (policy, nodes, mode, seed), result in zip(wanted, results):
@@ -164,10 +165,9 @@ def main(args):
         text.append(f"{nodes} node{'s' * (nodes > 1)}, {mode}, {args.memory}, {max(args.smp, nodes)} CPUs, {args.seeds} seeds:")
         text.append(table(HEAD, [row_of(policy, results[policy], vanilla, SOURCE.get((nodes, mode), {}))
                                  for policy in policies if policy in results]))
-        for goal, met in goals(results, mode):
-            text.append(f"  {'met   ' if met else 'MISSED'}  {goal}")
-            missed += not met
-        text.append("")
+        lines, failed = verdicts(goals(results, mode))
+        text += lines + [""]
+        missed += failed
     text = "\n".join(text).rstrip()
     print("\n" + text)
     with open(paths.absolute(RESULT), "w", encoding="utf-8") as file:

@@ -17,7 +17,7 @@ from . import command_record, images, linux_guest, paths
 from .guest import Guest
 from .linux_guest import LinuxGuest
 from .machine import Machine
-from .terminal import say, table
+from .terminal import say, table, verdicts
 
 NAME = "opt/ballonet/alloc_trace"
 RESULT = os.path.join(paths.BUILD, "replay.json")
@@ -163,16 +163,6 @@ def recordings(args):
     return files
 
 
-def judge(goals_met, text):
-    """Adds a line for each; how many were missed."""
-    missed = 0
-    for goal, met in goals_met:
-        text.append(f"  {'met   ' if met else 'MISSED'}  {goal}")
-        missed += not met
-    text.append("")
-    return missed
-
-
 def main(args):
     images.build_for(Machine())
     linux_guest.build()
@@ -183,10 +173,12 @@ def main(args):
             results = everything[f"{what}, {setting}"] = replay_everywhere(file, whole, policies)
             text.append(f"{what}, {results['linux'][0]['events']:,} events, {setting}: {whole} pageblocks")
             text.append(table(HEAD, [row_of_linux(results["linux"])] + [row_of(name, results[name]) for name in policies]))
-            missed += judge(goals(results["defrag"], results["linux"]) if "defrag" in results else (), text)
-    text.append("all settings:")
-    missed += judge(goals_of_all(everything.values()), text)
-    text = "\n".join(text).rstrip()
+            lines, failed = verdicts(goals(results["defrag"], results["linux"]) if "defrag" in results else ())
+            text += lines + [""]
+            missed += failed
+    lines, failed = verdicts(goals_of_all(everything.values()))
+    missed += failed
+    text = "\n".join(text + ["all settings:"] + lines)
     print("\n" + text)
     with open(paths.absolute(RESULT), "w", encoding="utf-8") as file:
         json.dump(everything, file, indent=1)

@@ -32,3 +32,9 @@ def table(head, rows):
                          for i, (cell, width) in enumerate(zip(cells, widths))).rstrip()
 
     return "\n".join([line(head), line(["-" * width for width in widths])] + [line(row) for row in rows])
+
+
+def verdicts(goals):
+    """(a line for each (text, met) pair, how many were missed)"""
+    goals = list(goals)
+    return [f"  {'met   ' if met else 'MISSED'}  {text}" for text, met in goals], sum(not met for _, met in goals)
