@@ -164,13 +164,21 @@ static ALWAYS_INLINE void expect_next(const struct zone *zone, uint32_t index)
 
 #define MOST_AT_ONCE (PCP_SINGLE / 4) /* the largest batch */
 
+/* A batch; a magazine of whole pageblocks fills up, in pairs: each time it is empty costs a walk through the zones. */
+static ALWAYS_INLINE uint32_t blocks_to_refill(const struct zone *zone, unsigned int order)
+{
+	struct pcp_limits limits = pcp_limits(zone, order);
+
+	return order == PAGEBLOCK_ORDER ? MAX(ALIGN_DOWN((uint32_t)limits.high, 2u), 1u) : limits.batch;
+}
+
 /* A batch is taken in rising order, and the magazine gives its lowest first. */
 static ALWAYS_INLINE void refill(struct zone *zone, struct pcp *pcp, const struct alloc_request *request,
 				 unsigned int order)
 {
 	enum migratetype mt = request->mt;
 	uint32_t *items = pcp_items(pcp, order, mt);
-	uint32_t batch[MOST_AT_ONCE], taken, want = pcp_limits(zone, order).batch;
+	uint32_t batch[MOST_AT_ONCE], taken, want = blocks_to_refill(zone, order);
 
 	spin_lock(&zone->lock);
 	taken = take_batch_or_fall_back(zone, request, order, batch, want);

@@ -137,7 +137,13 @@ static void set_whole_limits(struct zone *zone, struct pcp_limits limits)
 	WRITE_ONCE(zone->pcp_limits[PCP_SMALL_ORDERS].batch, limits.batch);
 }
 
-/* From the nearest zone while it is above its mark, then from the next one's magazine and lists, to the last. */
+static void raise_marks(struct zone *zone, int pages)
+{
+	for (unsigned int mark = 0; mark < NR_WATERMARKS; mark++)
+		WRITE_ONCE(zone->watermark[mark], zone->watermark[mark] + (uint64_t)(int64_t)pages);
+}
+
+/* From the nearest zone while it is above its mark, then from the next one's magazine and lists, to its mark. */
 static void take_wholes(struct ktest *t, struct zone *nearest, struct zone *next)
 {
 	struct list_node taken = LIST_INIT(taken);
@@ -149,12 +155,16 @@ static void take_wholes(struct ktest *t, struct zone *nearest, struct zone *next
 	pcp_drain_all(nearest);
 	while ((page = alloc_pages_node(nearest->node, GFP_WHOLE, PAGEBLOCK_ORDER))) {
 		from_next += zone_of_pfn(page_to_pfn(page)) == next;
-		if (from_next == 1)
-			EXPECT(t, zone_free_pages(nearest) < watermark_pages(nearest, WATERMARK_LOW) + PAGEBLOCK_PAGES);
+		if (from_next == 1) {
+			uint64_t low = watermark_pages(nearest, WATERMARK_LOW), free = zone_free_pages(nearest);
+
+			EXPECT(t, free < low + PAGEBLOCK_PAGES && free + 4 * PAGEBLOCK_PAGES > low);
+		}
 		EXPECT(t, page->refcount == 1 && page_order(page) == PAGEBLOCK_ORDER);
 		list_add(&taken, &page->lru);
 	}
 	EXPECT(t, from_next > 8);
+	EXPECT(t, zone_free_pages(next) + 4 * PAGEBLOCK_PAGES > next->watermark[WATERMARK_MIN]);
 	while (!list_empty(&taken)) {
 		page = list_first_entry(&taken, struct page, lru);
 		list_del(&page->lru);
@@ -169,6 +179,8 @@ KTEST(page_alloc, whole_pageblocks_come_from_the_nearest_zone_that_gives_any)
 
 	if (!next || next->node != nearest->node || nearest->type != ZONE_NORMAL || next->type != ZONE_DMA32)
 		return;
+	raise_marks(nearest, 16 * PAGEBLOCK_PAGES);
+	raise_marks(next, 16 * PAGEBLOCK_PAGES);
 	limits[0] = pcp_limits(nearest, PAGEBLOCK_ORDER);
 	limits[1] = pcp_limits(next, PAGEBLOCK_ORDER);
 	set_whole_limits(nearest, (struct pcp_limits){.high = 4, .batch = 2});
@@ -176,6 +188,8 @@ KTEST(page_alloc, whole_pageblocks_come_from_the_nearest_zone_that_gives_any)
 	take_wholes(t, nearest, next);
 	set_whole_limits(nearest, limits[0]);
 	set_whole_limits(next, limits[1]);
+	raise_marks(nearest, -16 * PAGEBLOCK_PAGES);
+	raise_marks(next, -16 * PAGEBLOCK_PAGES);
 	EXPECT_OK(t, memory_check());
 	EXPECT_EQ(t, owned(PAGE_OWNER_TEST), 0u);
 }

@@ -109,6 +109,21 @@ KTEST(pcp, a_drained_batch_of_pageblocks_ends_with_a_pair)
 	EXPECT_OK(t, zone_check(zone));
 }
 
+/* An odd one would tear a pair apart. */
+KTEST(pcp, a_magazine_of_pageblocks_fills_up_in_pairs)
+{
+	struct zone *zone = fixture_zone(t, ZONE_PAGES);
+	uint32_t index;
+
+	zone->pcp_limits[pcp_class(PAGEBLOCK_ORDER)] = (struct pcp_limits){.high = 7, .batch = 4};
+	index = take(zone, PAGEBLOCK_ORDER, MIGRATE_MOVABLE);
+	EXPECT_EQ(t, pcp_pages(zone), 5 * PAGEBLOCK_PAGES);
+	EXPECT_EQ(t, zone->free_blocks[MAX_ORDER][MIGRATE_MOVABLE], ZONE_PAGES / PAGEBLOCK_PAGES / 2 - 3);
+	EXPECT_EQ(t, zone->free_blocks[PAGEBLOCK_ORDER][MIGRATE_MOVABLE], 0u);
+	pcp_give(zone, index, PAGEBLOCK_ORDER);
+	EXPECT_OK(t, zone_check(zone));
+}
+
 KTEST(pcp, pages_are_accounted_for_by_owner)
 {
 	struct zone *zone = fixture_zone(t, ZONE_PAGES);
