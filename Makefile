@@ -254,7 +254,7 @@ soak-vm: ## Address spaces: faults, forks, moves, merges, collapses at once on 4
 bench-policies: ## The table of fragmentation policies: thpfioscale, 1 and 2 nodes, 5 seeds (about 20 minutes)
 	@tools/deps build run
 	@tools/ballonet policies
-bench-replay: ## The same allocations in Linux's page allocator and in ours, side by side (about three minutes)
+bench-replay: ## The same allocations in Linux's page allocator and in ours, side by side (about six minutes)
 	@tools/deps build run bench
 	@tools/ballonet replay
 mutants: ## Break the code in each way of tests/mutants.txt, or in those with MUTANTS="some words": do the tests see it?

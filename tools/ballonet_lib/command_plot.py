@@ -7,11 +7,11 @@ the output's ending, .png or .svg. Drawn by the distribution's matplotlib.
 import contextlib
 import json
 import os
-import statistics
 import subprocess
 
 from . import paths, plot_hints
 from .command_policies import RESULT, share
+from .figures import mean, spread
 from .terminal import say
 
 
@@ -29,8 +29,8 @@ def draw_bars(axes, results, policies, settings):
         heights, errors = [], []
         for policy in policies:
             events = [result["extfrag"] for result in results if key(result) == setting and result["policy"] == policy]
-            heights.append(statistics.mean(events) if events else 0)
-            errors.append(statistics.pstdev(events) if events else 0)
+            heights.append(mean(events) if events else 0)
+            errors.append(spread(events))
         places = [at + number * width for at in range(len(policies))]
         axes.bar(places, heights, width, yerr=errors, capsize=2, label=f"{setting[0]} node{'s' * (setting[0] > 1)}, {setting[1]}")
     axes.set_yscale("symlog", linthresh=1)
@@ -44,7 +44,7 @@ def draw_success(axes, results, policies):
     for policy in policies:
         shares = [share(result) for result in results if result["policy"] == policy and result["mode"] == "madvise"]
         if shares:
-            axes.bar(policy, statistics.mean(shares), yerr=statistics.pstdev(shares), capsize=3)
+            axes.bar(policy, mean(shares), yerr=spread(shares), capsize=3)
     axes.set_ylabel("%")
     axes.set_ylim(0, 105)
     axes.set_title("huge faults that got a huge page (madvise)")

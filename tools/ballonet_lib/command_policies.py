@@ -8,8 +8,8 @@ There is a CPU for each of the four readers or writers, for who faults and for k
 waits for whom: then kswapd comes too late now and then, and every policy mixes a few hundred times at once.
 
 A quarter of the memory lies below 4 GiB, the rest above, as on the source's machines: what "another zone of the node"
-is worth shows only where there is one. And the min marks are a thousandth of it, as the rule has it for 64 GiB. By the
-root they would be three times as much at 2 GiB, so that movable requests hardly ever had nothing while others had some.
+is worth shows only where there is one. And the min marks are a five-hundredth of it: what Linux has with huge pages on
+32 GiB, where khugepaged asks for 11 pageblocks in each of three zones.
 
 What a base fault costs is compared in a mode of its own, in which there are no others: under defrag so few faults are
 not huge that those few tell of the worst moments only.
@@ -17,12 +17,12 @@ not huge that those few tell of the worst moments only.
 import json
 import os
 import re
-import statistics
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 from . import images, paths
 from .ending import Kind
+from .figures import mean, mean_and_spread, spread
 from .guest import run_to_end
 from .machine import Machine
 from .terminal import say, table, verdicts
@@ -49,6 +49,8 @@ def add_parser(commands):
     parser.add_argument("--modes", default="default,madvise,never", help="default %(default)s")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument("--memory", default="2G", help="default %(default)s")
+    parser.add_argument("--min-free", type=int, default=500, metavar="N", help="min_free_kbytes is 1/N of memory (default "
+                        "%(default)s)")
     parser.add_argument("--smp", type=int, default=6, help="one for each busy thread (default %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="guests at a time (default %(default)s)")
     parser.add_argument("--parameters", default="", help="more words for `run thpfioscale`")
@@ -65,7 +67,7 @@ def run_once(args, policy, nodes, mode, seed):
     # On the command line, not typed: what comes from outside would come at another moment every time.
     # The DMA zone is kept out of it by its reserve, as it is by its size on the machines of the source.
     line = (f"echo 1 256 32 > /proc/sys/vm/lowmem_reserve_ratio; "
-            f"echo {paths.size_bytes(args.memory) // 1024 // 1000} > /proc/sys/vm/min_free_kbytes; "
+            f"echo {paths.size_bytes(args.memory) // 1024 // args.min_free} > /proc/sys/vm/min_free_kbytes; "
             f"run thpfioscale policy={policy} mode={mode} seed={seed} {args.parameters}")
     ending, console = run_to_end(machine, f"policies-{policy}-{nodes}-{mode}-{seed}", f'run="{line}; exit $?"', 1800)
     line = next((line for line in console.splitlines() if line.startswith("json ")), None)
@@ -78,35 +80,30 @@ def share(result):
     return 100 * result["huge"]["count"] / result["asked"] if result["asked"] else 0.0
 
 
-def spread(values, digits=0):
-    mean = statistics.mean(values)
-    return f"{mean:,.{digits}f} ± {statistics.pstdev(values):,.{digits}f}"
-
-
 def row_of(policy, results, vanilla, source):
     events = [result["extfrag"] for result in results]
-    less = f"{100 * (1 - statistics.mean(events) / vanilla):.1f} %" if vanilla and policy != "vanilla" else ""
+    less = f"{100 * (1 - mean(events) / vanilla):.1f} %" if vanilla and policy != "vanilla" else ""
     theirs = source.get(policy)
     huge_us = [result["huge"]["mean_ns"] / 1000 for result in results if result["huge"]["count"]]
     base_us = base_us_of(results)
-    return (policy, spread(events), less, f"{theirs[0]:,}" if theirs else "",
-            spread([share(result) for result in results], 1), theirs[1] if theirs and theirs[1] else "",
-            spread([result["stalls"] for result in results]),
-            spread([result["stall_us"] / 1000 for result in results]),
-            "-" if base_us is None else f"{base_us:.1f}", f"{statistics.mean(huge_us):,.0f}" if huge_us else "-")
+    return (policy, mean_and_spread(events), less, f"{theirs[0]:,}" if theirs else "",
+            mean_and_spread([share(result) for result in results], 1), theirs[1] if theirs and theirs[1] else "",
+            mean_and_spread([result["stalls"] for result in results]),
+            mean_and_spread([result["stall_us"] / 1000 for result in results]),
+            "-" if base_us is None else f"{base_us:.1f}", f"{mean(huge_us):,.0f}" if huge_us else "-")
 
 
 HEAD = ("policy", "extfrag < 9", "less", "source", "huge %", "source", "stalls", "stall ms", "base us", "huge us")
 
 
 def mean_of(results, key):
-    return statistics.mean(key(result) for result in results)
+    return mean(key(result) for result in results)
 
 
 def base_us_of(results):
     """The mean of the runs in which any fault was not huge; None: there was no such run."""
     means = [result["base"]["mean_ns"] / 1000 for result in results if result["base"]["count"]]
-    return statistics.mean(means) if means else None
+    return mean(means) if means else None
 
 
 def base_goal(results):
@@ -123,7 +120,7 @@ def goals(results, mode):
     if not all(policy in results for policy in POLICIES.split(",")):
         return
     events = {policy: mean_of(runs, lambda run: run["extfrag"]) for policy, runs in results.items()}
-    noise = max(statistics.pstdev([run["extfrag"] for run in results[policy]]) for policy in ("boost", "stall"))
+    noise = max(spread([run["extfrag"] for run in results[policy]]) for policy in ("boost", "stall"))
     huge = {policy: mean_of(runs, share) for policy, runs in results.items()}
     yield "nofragment below vanilla", events["nofragment"] < events["vanilla"]
     yield "boost at least 90 % below vanilla", events["boost"] <= 0.1 * events["vanilla"]

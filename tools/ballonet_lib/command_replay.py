@@ -1,19 +1,20 @@
 """`ballonet replay`: the same allocations for Linux's page allocator and for ours, with equal memory, side by side.
 
-Workloads are recorded in a guest (`ballonet record`) and replayed in guests of one size: Linux by a module
-(bench/linux/replay.c), ours under the policies asked for. All begin with the same free pageblocks, the same
+Workloads are recorded in a guest (`ballonet record`), with several seeds, and replayed in guests of one size: Linux by a
+module (bench/linux/replay.c), ours under the policies asked for. All begin with the same free pageblocks, the same
 min_free_kbytes and nothing else to take (workloads/alloc_replay.c says how), on one CPU, by real time. Pageblocks are
 counted with all per-CPU lists drained. Nobody's pages can be moved. Which page comes next in Linux depends on what else
-it did, so it replays several times, and ours is held against the mean.
+it did, in ours on its daemons; so both replay several times, and the means are compared, recording by recording.
 """
 import json
+import math
 import os
 import re
-import statistics
 import struct
 from dataclasses import replace
 
 from . import command_record, images, linux_guest, paths
+from .figures import mean, mean_and_spread, spread
 from .guest import Guest
 from .linux_guest import LinuxGuest
 from .machine import Machine
@@ -23,13 +24,14 @@ NAME = "opt/ballonet/alloc_trace"
 RESULT = os.path.join(paths.BUILD, "replay.json")
 PAGE = os.path.join("docs", "workloads.md")
 WORKLOADS = {
-    "churn-90": "churn threads=4 fill=90 operations=300000 seed=1",
-    "churn-97": "churn threads=4 fill=97 operations=300000 seed=1",
-    "thpfioscale": "thpfioscale policy=vanilla mode=madvise seed=1",
+    "churn-90": "churn threads=4 fill=90 operations=300000",
+    "churn-97": "churn threads=4 fill=97 operations=300000",
+    "churn-97-long": "churn threads=4 fill=97 operations=400000",
+    "thpfioscale": "thpfioscale policy=vanilla mode=madvise",
 }
 ROOM = 256 << 20  # for Linux itself, beyond what the recorded guest had
 PAGEBLOCK_ORDER = 9
-LINUX_RUNS = 3
+SETTINGS = ("as recorded", "tight")
 TIGHT = 2  # percent more than the most that was held
 # A boost left from filling memory up would be free memory that comes later: there is nothing to reclaim with it.
 NO_BOOST = "echo 0 > /proc/sys/vm/watermark_boost_factor"
@@ -38,6 +40,8 @@ NO_BOOST = "echo 0 > /proc/sys/vm/watermark_boost_factor"
 def add_parser(commands):
     parser = commands.add_parser("replay", help="the same allocations in Linux's allocator and in ours")
     parser.add_argument("--policies", default="vanilla,defrag", help="default %(default)s")
+    parser.add_argument("--seeds", type=int, default=5, help="recordings of each workload (default %(default)s)")
+    parser.add_argument("--runs", type=int, default=2, help="replays of each in each allocator (default %(default)s)")
     parser.add_argument("--memory", default="512M", help="of the guest that is recorded (default %(default)s)")
     parser.add_argument("--docs", action="store_true", help=f"put the table into {PAGE}")
     parser.add_argument("files", nargs="*", metavar="FILE", help="recordings; default: some are made first")
@@ -65,7 +69,7 @@ def header_of(file):
 def settings_of(file):
     """How many pageblocks are free to begin with: as many as there were, and so few that it becomes tight."""
     _, _, free, peak = header_of(file)
-    return {"as recorded": free >> PAGEBLOCK_ORDER, "tight": -(-peak * (100 + TIGHT) // 100) + 511 >> PAGEBLOCK_ORDER}
+    return dict(zip(SETTINGS, (free >> PAGEBLOCK_ORDER, -(-peak * (100 + TIGHT) // 100) + 511 >> PAGEBLOCK_ORDER)))
 
 
 def replay_ours(file, policy, whole):
@@ -88,56 +92,65 @@ def replay_linux(file, whole, reserve):
         return result_of(guest.sh("cat /sys/module/replay/parameters/result").output, "replay in Linux")
 
 
-HEAD = ("", "extfrag < 9", "whole pageblocks: at the end", "beginning", "failed", "ns each")
+# What it is, a result's key, 1: more is better, -1: less is.
+GOALS = (("no more extfrag events than Linux", "extfrag", -1), ("no fewer whole pageblocks at the end", "whole_end", 1))
+HEAD = ("", "extfrag < 9", "whole pageblocks: at the end", "more than Linux", "beginning", "failed", "ns each")
 
 
-def row_of(name, result):
-    return (name, f"{result['extfrag']:,}", result["whole_end"], result["whole_begin"], result["failed"], result["each_ns"])
+def mean_of(runs, key):
+    return mean(run[key] for run in runs)
 
 
-def mean(runs, key):
-    return statistics.mean(run[key] for run in runs)
+def mean_of_all(replays, name, key):
+    """@replays: for each recording {policy or "linux": runs}."""
+    return mean(mean_of(replay[name], key) for replay in replays)
 
 
-def spread(runs, key):
-    return statistics.pstdev(run[key] for run in runs)
+def differences(replays, name, key):
+    """How much more than Linux it has, for each recording."""
+    return [mean_of(replay[name], key) - mean_of(replay["linux"], key) for replay in replays]
 
 
-def row_of_linux(runs):
-    """Means, and how far the runs spread; the fastest."""
-    def shown(key):
-        return f"{mean(runs, key):.1f} ± {spread(runs, key):.1f}"
-    return ("linux", shown("extfrag"), shown("whole_end"), runs[0]["whole_begin"], shown("failed"),
-            min(run["each_ns"] for run in runs))
+def error_of(replays, name, key):
+    """The standard error of the mean difference; for a single recording that of the difference of both means."""
+    if len(replays) > 1:
+        return spread(differences(replays, name, key)) / math.sqrt(len(replays))
+    runs = replays[0][name], replays[0]["linux"]
+    return math.sqrt(sum(spread(run[key] for run in either) ** 2 / len(either) for either in runs))
 
 
-def goals(ours, linux):
-    """(text, met) pairs: @ours against the runs of @linux, for one setting."""
-    events, whole = mean(linux, "extfrag"), mean(linux, "whole_end")
-    yield (f"defrag: no more extfrag events than Linux ({ours['extfrag']:,} / {events:.1f})",
-           ours["extfrag"] <= events + spread(linux, "extfrag"))
-    yield (f"defrag: no fewer whole pageblocks at the end, within Linux's spread ({ours['whole_end']} / {whole:.1f})",
-           ours["whole_end"] >= whole - spread(linux, "whole_end"))
+def row_of(replays, name):
+    more = "" if name == "linux" else mean_and_spread(differences(replays, name, "whole_end"), 1)
+    return (name, f"{mean_of_all(replays, name, 'extfrag'):.1f}", f"{mean_of_all(replays, name, 'whole_end'):.1f}", more,
+            f"{mean_of_all(replays, name, 'whole_begin'):.0f}", f"{mean_of_all(replays, name, 'failed'):.1f}",
+            min(run["each_ns"] for replay in replays for run in replay[name]))
 
 
-def goals_of_all(results):
-    """The same in sum over all settings, where chance evens out: no allowance for it."""
-    ours = [setting["defrag"] for setting in results if "defrag" in setting]
-    linux = [setting["linux"] for setting in results if "defrag" in setting]
-    for text, key, more_is_better in (("no more extfrag events than Linux", "extfrag", False),
-                                      ("no fewer whole pageblocks at the end", "whole_end", True)):
-        mine, theirs = sum(result[key] for result in ours), sum(mean(runs, key) for runs in linux)
-        yield f"defrag: {text} ({mine:,} / {theirs:.1f})", mine >= theirs if more_is_better else mine <= theirs
+def goals(replays):
+    """(text, met) pairs: ours against Linux, for one workload and setting. Chance goes as far as twice the error."""
+    for text, key, sign in GOALS:
+        more, error = mean(differences(replays, "defrag", key)), error_of(replays, "defrag", key)
+        yield f"defrag: {text}, within twice the error ({more:+.1f} ± {error:.1f})", sign * more >= -2 * error
 
 
-def replay_everywhere(file, whole, policies):
+def goals_of_all(everything):
+    """The same in sum over all recordings and settings, where chance evens out: no allowance for it."""
+    for text, key, sign in GOALS:
+        mine, theirs = (sum(mean_of(replay[name], key) for replays in everything for replay in replays)
+                        for name in ("defrag", "linux"))
+        yield f"defrag: {text} ({mine:,.1f} / {theirs:,.1f})", sign * (mine - theirs) >= 0
+
+
+def replay_everywhere(args, file, whole):
+    """{policy or "linux": results}"""
     results = {}
-    for policy in policies:
-        results[policy], reserve = replay_ours(file, policy, whole)
-        say(f"{policy}: {results[policy]['extfrag']} events, {results[policy]['whole_end']} whole pageblocks")
-    results["linux"] = [replay_linux(file, whole, reserve) for _ in range(LINUX_RUNS)]
-    for run in results["linux"]:
-        say(f"Linux: {run['extfrag']} events, {run['whole_end']} whole pageblocks")
+    for policy in args.policies.split(","):
+        runs = [replay_ours(file, policy, whole) for _ in range(args.runs)]
+        results[policy], reserve = [result for result, _ in runs], runs[0][1]
+    results["linux"] = [replay_linux(file, whole, reserve) for _ in range(args.runs)]
+    for name, runs in results.items():
+        say(f"{name}: events {', '.join(str(run['extfrag']) for run in runs)}; "
+            f"whole pageblocks {', '.join(str(run['whole_end']) for run in runs)}")
     return results
 
 
@@ -152,33 +165,43 @@ def write_docs(text):
 
 
 def recordings(args):
-    """{what it is: file}"""
+    """{what they are: files}"""
     if args.files:
-        return {os.path.basename(file): os.path.abspath(file) for file in args.files}
+        return {os.path.basename(file): [os.path.abspath(file)] for file in args.files}
     files = {}
     for name, line in WORKLOADS.items():
-        files[line] = paths.absolute(os.path.join(paths.BUILD, f"recording-{name}"))
-        for said in command_record.record(line.split(), files[line], args.memory):
-            say(f"{name}: {said}")
+        files[line] = [paths.absolute(os.path.join(paths.BUILD, f"recording-{name}-{seed + 1}")) for seed in range(args.seeds)]
+        for seed, file in enumerate(files[line], 1):
+            for said in command_record.record([*line.split(), f"seed={seed}"], file, args.memory):
+                say(f"{name}, seed {seed}: {said}")
     return files
+
+
+def section(what, setting, replays, policies):
+    """(text, how many goals were missed)"""
+    number = f", {len(replays)} recordings" if len(replays) > 1 else ""
+    lines, missed = verdicts(goals(replays) if "defrag" in policies else ())
+    text = [f"{what}{number}, {setting}", table(HEAD, [row_of(replays, name) for name in ("linux", *policies)]), *lines, ""]
+    return text, missed
 
 
 def main(args):
     images.build_for(Machine())
     linux_guest.build()
-    everything, text, missed = {}, [], 0
-    policies = args.policies.split(",")
-    for what, file in recordings(args).items():
-        for setting, whole in settings_of(file).items():
-            results = everything[f"{what}, {setting}"] = replay_everywhere(file, whole, policies)
-            text.append(f"{what}, {results['linux'][0]['events']:,} events, {setting}: {whole} pageblocks")
-            text.append(table(HEAD, [row_of_linux(results["linux"])] + [row_of(name, results[name]) for name in policies]))
-            lines, failed = verdicts(goals(results["defrag"], results["linux"]) if "defrag" in results else ())
-            text += lines + [""]
+    everything, text, missed, policies = {}, [], 0, args.policies.split(",")
+    for what, files in recordings(args).items():
+        for setting in SETTINGS:
+            say(f"{what}, {setting}")
+            replays = [replay_everywhere(args, file, settings_of(file)[setting]) for file in files]
+            everything[f"{what}, {setting}"] = replays
+            lines, failed = section(what, setting, replays, policies)
+            text += lines
             missed += failed
-    lines, failed = verdicts(goals_of_all(everything.values()))
-    missed += failed
-    text = "\n".join(text + ["all settings:"] + lines)
+    if "defrag" in policies:
+        lines, failed = verdicts(goals_of_all(everything.values()))
+        text += ["all of it:"] + lines
+        missed += failed
+    text = "\n".join(text).rstrip()
     print("\n" + text)
     with open(paths.absolute(RESULT), "w", encoding="utf-8") as file:
         json.dump(everything, file, indent=1)
