@@ -21,6 +21,7 @@ def test_by_instructions_several_cpus_take_short_turns():
     text = line(accel="icount", smp=2)
     assert "-accel tcg,thread=single" in text and "-icount shift=0,sleep=off" in text
     assert "filter-buffer,id=turn,netdev=turns,interval=100" in text
+    assert "netdev=turns,interval=97" in line(accel="icount", smp=2, turn_us=97)
     assert "filter-buffer" not in line(accel="icount") and "-icount" not in line(smp=2)
 
 

@@ -15,10 +15,8 @@ MACHINE_MODE = "shell.echo=off shell.prompt=off"
 # Time by counted instructions: a run is the same every time, whatever else the host does. The CPUs then share a thread
 # and a clock, and each has its turn until the machine's next timer is due, which may be 100 ms: so long would one wait
 # that another woke, and a thread whose slice is another CPU's turn does nothing in it. A network filter without a
-# network has a timer of its own; it ends every turn, and the guest knows nothing of it.
-TURN_US = 100
-ICOUNT = ["-icount", "shift=0,sleep=off", "-netdev", "hubport,id=turns,hubid=0",
-          "-object", f"filter-buffer,id=turn,netdev=turns,interval={TURN_US}"]
+# network has a timer of its own; it ends every turn, and the guest knows nothing of it (Machine.turn_us).
+ICOUNT = ["-icount", "shift=0,sleep=off"]
 
 
 class MachineError(Exception):
@@ -39,6 +37,7 @@ class Machine:
     mode: str = "release"
     kernel: str = ""  # another image than the one of @mode
     extra: list = field(default_factory=list)  # more words for QEMU
+    turn_us: int = 100  # of a CPU, with accel icount and several of them
 
     def __post_init__(self):
         if self.boot not in BOOTS:
@@ -94,8 +93,12 @@ class Machine:
         return {"tcg": "tcg,thread=multi", "icount": "tcg,thread=single"}.get(self.accel, self.accel)
 
     def _clock(self):
-        """More than one CPU takes turns."""
-        return [] if self.accel != "icount" else ICOUNT if self.smp > 1 else ICOUNT[:2]
+        if self.accel != "icount":
+            return []
+        if self.smp == 1:
+            return ICOUNT
+        return [*ICOUNT, "-netdev", "hubport,id=turns,hubid=0",
+                "-object", f"filter-buffer,id=turn,netdev=turns,interval={self.turn_us}"]
 
     def _numa(self):
         """Memory and CPUs in equal parts; the last node takes what is left over."""
