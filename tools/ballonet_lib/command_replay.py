@@ -14,7 +14,7 @@ import struct
 from dataclasses import replace
 
 from . import command_record, images, linux_guest, paths
-from .figures import mean, mean_and_spread, spread
+from .figures import error_of_difference, mean, mean_and_spread, spread
 from .guest import Guest
 from .linux_guest import LinuxGuest
 from .machine import Machine
@@ -115,8 +115,7 @@ def error_of(replays, name, key):
     """The standard error of the mean difference; for a single recording that of the difference of both means."""
     if len(replays) > 1:
         return spread(differences(replays, name, key)) / math.sqrt(len(replays))
-    runs = replays[0][name], replays[0]["linux"]
-    return math.sqrt(sum(spread(run[key] for run in either) ** 2 / len(either) for either in runs))
+    return error_of_difference(*([run[key] for run in replays[0][who]] for who in (name, "linux")))
 
 
 def row_of(replays, name):
