@@ -155,6 +155,78 @@ KTEST(scheduler, as_many_as_there_are_cpus_spread_over_all)
 	}
 }
 
+struct crowd {
+	uint32_t stop, started, nr_threads;
+	struct thread *threads[MAX_CPUS + 2];
+};
+
+static int spin_in_crowd(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	atomic_inc(&crowd->started);
+	return spin_until_set(&crowd->stop);
+}
+
+/* A thread that spins on each CPU, and @more on the last. */
+static void crowd_gathers(struct ktest *t, struct crowd *crowd, unsigned int more)
+{
+	for (unsigned int at = 0; at < cpu_count() + more; at++) {
+		int cpu = MIN((int)at, last_cpu());
+		struct thread *thread = thread_spawn_on(cpu, "spinner", spin_in_crowd, crowd);
+
+		EXPECT(t, !IS_ERR(thread));
+		if (!IS_ERR(thread))
+			crowd->threads[crowd->nr_threads++] = thread;
+	}
+	while (load_acquire(&crowd->started) < crowd->nr_threads)
+		sleep_ns(NS_PER_MS);
+}
+
+static int tell_cpu(void *argument UNUSED)
+{
+	return (int)cpu_id();
+}
+
+/* The CPU on which a thread begins that may run anywhere. */
+static int spawn_newcomer(void *argument UNUSED)
+{
+	struct thread *newcomer = thread_spawn("newcomer", tell_cpu, NULL);
+
+	return IS_ERR(newcomer) ? -ENOMEM : thread_join(newcomer);
+}
+
+/* Spawned on the last CPU, where @waiting wait, while none wait on the others and no CPU idles. */
+static int newcomer_begins_on(struct ktest *t, unsigned int waiting)
+{
+	struct crowd crowd = {0};
+	struct thread *spawner;
+	int cpu;
+
+	crowd_gathers(t, &crowd, waiting - 1);
+	spawner = thread_spawn_on(last_cpu(), "spawner", spawn_newcomer, NULL);
+	cpu = IS_ERR(spawner) ? -ENOMEM : thread_join(spawner);
+	store_release(&crowd.stop, 1u);
+	for (unsigned int at = 0; at < crowd.nr_threads; at++)
+		EXPECT_OK(t, thread_join(crowd.threads[at]));
+	return cpu;
+}
+
+/* A daemon may wait there, too, for a moment: then it would not stay. */
+KTEST(scheduler, who_finds_no_idle_cpu_goes_where_two_fewer_wait)
+{
+	unsigned int tries = 1;
+	int cpu;
+
+	if (cpu_count() == 1)
+		return;
+	cpu = newcomer_begins_on(t, 3);
+	EXPECT(t, cpu >= 0 && cpu != last_cpu());
+	while (newcomer_begins_on(t, 1) != last_cpu() && tries < 10)
+		tries++;
+	EXPECT(t, tries < 10);
+}
+
 static uint32_t rival_ran;
 
 /* On a CPU of its own choice, with a rival in the queue: 0 if the rival did not run while preemption was off. */
