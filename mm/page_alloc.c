@@ -232,10 +232,13 @@ static bool has_pairs_to_spare(const struct zone *zone, const struct alloc_reque
 
 static struct page *refill_and_take_pageblock(struct node *node, struct zone *zone, uint32_t gfp)
 {
-	struct alloc_request request = make_request(node, gfp, PAGEBLOCK_ORDER);
+	struct alloc_request request;
 	uint32_t index;
 
-	if (!has_pairs_to_spare(zone, &request) || !pcp_limits(zone, PAGEBLOCK_ORDER).high)
+	if (!pcp_limits(zone, PAGEBLOCK_ORDER).high)
+		return NULL;
+	request = make_request(node, gfp, PAGEBLOCK_ORDER);
+	if (!has_pairs_to_spare(zone, &request))
 		return NULL;
 	request.flags = restrictions(&request);
 	if (request.mt == MIGRATE_MOVABLE)
