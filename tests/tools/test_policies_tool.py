@@ -1,4 +1,8 @@
 """The goals below the table of policies."""
+import argparse
+
+import pytest
+from ballonet_lib import command_policies
 from ballonet_lib.command_policies import POLICIES, base_us_of, goals, goals_of_all
 
 
@@ -42,3 +46,12 @@ def test_nofragment_is_below_vanilla_in_sum_without_allowance():
     assert not missed(goals_of_all({(1, "default"): good, (2, "default"): bad, (1, "never"): {"boost": []}}))
     assert missed(goals_of_all({(2, "default"): bad})) == ["nofragment below vanilla"]
     assert not list(goals_of_all({(2, "default"): {"vanilla": good["vanilla"]}}))
+
+
+@pytest.mark.parametrize("words", [["--seeds", "0"], ["--min-free", "-1"], ["--jobs", "all"], ["--nodes", "1,two"]])
+def test_numbers_are_looked_at_before_anything_runs(words, capsys):
+    parser = argparse.ArgumentParser()
+    command_policies.add_parser(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["policies", *words])
+    assert f"argument {words[0]}: at least 1, not" in capsys.readouterr().err

@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from . import bench_alloc, bench_balloon, bench_faults, images, linux_guest, paths
 from .guest import Guest
-from .options import add_machine_options, machine_from
+from .options import add_machine_options, count, machine_from
 from .terminal import say, seconds, table
 
 
 def add_parser(commands):
     parser = commands.add_parser("bench", help="boot, balloon, faults and page allocator on the real device")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each (default %(default)s)")
+    parser.add_argument("--runs", type=count, default=5, help="runs of each (default %(default)s)")
     parser.add_argument("--linux-runs", type=int, default=2, help="runs of the Linux guest, which takes its time "
                         "(default %(default)s)")
     parser.add_argument("--only", choices=("boot", "balloon", "faults", "alloc"), help="only this chapter")

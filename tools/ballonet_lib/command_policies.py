@@ -29,6 +29,7 @@ from .ending import Kind
 from .figures import error_of_difference, mean, mean_and_spread
 from .guest import run_to_end
 from .machine import Machine
+from .options import count, counts
 from .terminal import say, table, verdicts
 
 POLICIES = "vanilla,nofragment,boost,stall,defrag"
@@ -49,14 +50,14 @@ SOURCE = {
 def add_parser(commands):
     parser = commands.add_parser("policies", help="the table of fragmentation policies")
     parser.add_argument("--policies", default=POLICIES, help="default %(default)s")
-    parser.add_argument("--nodes", default="1,2", help="default %(default)s")
+    parser.add_argument("--nodes", type=counts, default="1,2", help="default %(default)s")
     parser.add_argument("--modes", default="default,madvise,never", help="default %(default)s")
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each (default %(default)s)")
+    parser.add_argument("--seeds", type=count, default=5, help="runs of each (default %(default)s)")
     parser.add_argument("--memory", default="2G", help="default %(default)s")
-    parser.add_argument("--min-free", type=int, default=1000, metavar="N", help="min_free_kbytes is 1/N of memory (default "
+    parser.add_argument("--min-free", type=count, default=1000, metavar="N", help="min_free_kbytes is 1/N of memory (default "
                         "%(default)s)")
-    parser.add_argument("--smp", type=int, default=6, help="one for each busy thread (default %(default)s)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="guests at a time (default %(default)s)")
+    parser.add_argument("--smp", type=count, default=6, help="one for each busy thread (default %(default)s)")
+    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="guests at a time (default %(default)s)")
     parser.add_argument("--parameters", default="", help="more words for `run thpfioscale`")
     parser.add_argument("--real-time", action="store_true", help="not by QEMU's instruction counter, under which a seed "
                         "gives the same figures every time, whatever else the host does")
@@ -184,7 +185,7 @@ def report(args, runs):
 def main(args):
     images.build_for(Machine())
     policies, runs = args.policies.split(","), defaultdict(lambda: defaultdict(list))
-    settings = [(int(nodes), mode) for nodes in args.nodes.split(",") for mode in args.modes.split(",")]
+    settings = [(nodes, mode) for nodes in args.nodes for mode in args.modes.split(",")]
     # Seeds outermost: what else the host does hits all policies alike.
     wanted = [(policy, nodes, mode, seed) for seed in range(1, args.seeds + 1) for nodes, mode in settings
               for policy in policies if mode != "never" or policy in NO_HUGE]

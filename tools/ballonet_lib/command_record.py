@@ -9,6 +9,7 @@ import re
 from . import images, paths
 from .guest import READY, Guest
 from .machine import Machine
+from .options import count
 from .terminal import say
 
 
@@ -16,7 +17,7 @@ def add_parser(commands):
     parser = commands.add_parser("record", help="a workload's page allocations into a file")
     parser.add_argument("-o", "--output", required=True, metavar="FILE")
     parser.add_argument("--memory", default="512M", help="default %(default)s")
-    parser.add_argument("--smp", type=int, default=2, help="default %(default)s")
+    parser.add_argument("--smp", type=count, default=2, help="default %(default)s")
     parser.add_argument("--real-time", action="store_true", help="not by QEMU's instruction counter")
     parser.add_argument("words", nargs="+", metavar="WORKLOAD [KEY=VALUE...]", help="as for `run` in the guest; "
                         "events=N before it makes room for more than two million")

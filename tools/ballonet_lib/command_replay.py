@@ -18,6 +18,7 @@ from .figures import error_of_difference, mean, mean_and_spread, spread
 from .guest import Guest
 from .linux_guest import LinuxGuest
 from .machine import Machine
+from .options import count
 from .terminal import say, table, verdicts
 
 NAME = "opt/ballonet/alloc_trace"
@@ -40,8 +41,8 @@ NO_BOOST = "echo 0 > /proc/sys/vm/watermark_boost_factor"
 def add_parser(commands):
     parser = commands.add_parser("replay", help="the same allocations in Linux's allocator and in ours")
     parser.add_argument("--policies", default="vanilla,defrag", help="default %(default)s")
-    parser.add_argument("--seeds", type=int, default=5, help="recordings of each workload (default %(default)s)")
-    parser.add_argument("--runs", type=int, default=2, help="replays of each in each allocator (default %(default)s)")
+    parser.add_argument("--seeds", type=count, default=5, help="recordings of each workload (default %(default)s)")
+    parser.add_argument("--runs", type=count, default=2, help="replays of each in each allocator (default %(default)s)")
     parser.add_argument("--memory", default="512M", help="of the guest that is recorded (default %(default)s)")
     parser.add_argument("--docs", action="store_true", help=f"put the table into {PAGE}")
     parser.add_argument("files", nargs="*", metavar="FILE", help="recordings; default: some are made first")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from . import command_test, ktap, paths, terminal
 from .machine import MODES, Machine
+from .options import count
 
 HOSTED_MODES = ("host-asan", "host-tsan")
 PYTEST_SHARDS = 2
@@ -143,7 +144,7 @@ def add_parser(commands):
     parser = commands.add_parser("suite", help="all tests: hosted, in guests of every build mode, the matrix")
     parser.add_argument("--only", action="append", metavar="WORD", help="only jobs whose name has this word")
     parser.add_argument("--pattern", default="", help="only these tests (a pattern in the kernel, a -k for pytest)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at a time (default: the host's CPUs)")
+    parser.add_argument("--jobs", type=count, default=os.cpu_count() or 1, help="at a time (default: the host's CPUs)")
     parser.set_defaults(main=main)
 
 

@@ -5,6 +5,17 @@ from . import accel, terminal
 from .machine import BOOTS, MODES, Machine
 
 
+def count(text):
+    """For argparse: a whole number of what there must be one of."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'at least 1, not "{text}"')
+    return int(text)
+
+
+def counts(text):
+    return [count(word) for word in text.split(",")]
+
+
 def add_machine_options(parser, **defaults):
     group = parser.add_argument_group("the machine")
     plain = Machine(**defaults)
