@@ -7,6 +7,8 @@
 #include "kernel/thread.h"
 #include "kernel/time.h"
 #include "lib/atomic.h"
+#include "lib/errno.h"
+#include "mm/cache_tree.h"
 #include "mm/page_cache.h"
 #include "mm/shrinker.h"
 #include "mm/vmstat.h"
@@ -209,22 +211,28 @@ KTEST(oom, a_file_is_written_or_not_whatever_allocation_fails)
 	fail_at_each_step(t, true);
 }
 
-/* Regression: the tree's nodes were allocated as if the caller could wait. */
+static void close_file(void *file)
+{
+	cache_file_close(file);
+	page_cache_drop_files();
+}
+
+/* Regression: the tree's nodes were allocated as if the caller could wait. Enough of them that no slab has more. */
 KTEST(oom, who_cannot_wait_for_a_page_does_not_wait_for_the_tree_either)
 {
-	struct cache_file *file = cache_file_open(32);
-	uint64_t stalls = vm_event_read(VM_EVENT_allocstall_normal);
-	struct page *page, *last;
+	static struct cache_spares spares[64];
+	uint64_t kills = vm_event_read(VM_EVENT_oom_kill);
+	struct cache_file *file = cache_file_open(1);
+	uint32_t used = 0;
+	int error = 0;
 
 	REQUIRE(t, file);
+	ktest_defer(t, close_file, file);
 	take_all(t);
-	last = taken;
-	taken = (struct page *)last->private;
-	free_pages(last, page_order(last)); /* for the page; the nodes of its tree need more */
-	page = cache_get_page(file, 1ull << 40, GFP_NOWAIT | GFP_MOVABLE | GFP_NOWARN);
-	EXPECT_EQ(t, vm_event_read(VM_EVENT_allocstall_normal), stalls);
-	if (page)
-		page_put(page);
-	cache_file_truncate(file);
-	cache_file_close(file);
+	while (!error && used < ARRAY_SIZE(spares))
+		error = cache_tree_prepare(file, 1ull << 60, GFP_NOWAIT, &spares[used++]);
+	EXPECT_EQ(t, error, -ENOMEM);
+	EXPECT_EQ(t, vm_event_read(VM_EVENT_oom_kill), kills);
+	while (used)
+		cache_spares_free(&spares[--used]);
 }
