@@ -249,7 +249,7 @@ static struct page *refill_and_take_pageblock(struct node *node, struct zone *zo
 
 /*
  * The nearest zone's magazine has no pageblock. Where the zone is so low that the walk takes none from its lists
- * either, it comes to the next magazine; and where a zone has plenty it fills that: so does this, in half the time.
+ * either, it comes to the next magazine; and where a zone has plenty it fills that: so does this, without the walk.
  */
 static NOINLINE struct page *alloc_pageblock_further(struct node *node, uint32_t gfp)
 {

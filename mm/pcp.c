@@ -164,7 +164,7 @@ static ALWAYS_INLINE void expect_next(const struct zone *zone, uint32_t index)
 
 #define MOST_AT_ONCE (PCP_SINGLE / 4) /* the largest batch */
 
-/* A batch; a magazine of whole pageblocks fills up, in pairs: each time it is empty costs a walk through the zones. */
+/* A batch; a magazine of whole pageblocks, which has room for few, fills up, in pairs: half of it is gone at once. */
 static ALWAYS_INLINE uint32_t blocks_to_refill(const struct zone *zone, unsigned int order)
 {
 	struct pcp_limits limits = pcp_limits(zone, order);
